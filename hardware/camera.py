@@ -1,0 +1,153 @@
+"""What every camera does, and the cameras there are."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from typing import Protocol, TypeAlias
+
+from hardware.errors import SettingError, SourceError
+from imgstore import Frame, FrameSpec, Registry, UnknownNameError
+
+
+class Camera(Protocol):
+    """A source of frames that has to be started and stopped.
+
+    It can be started again after it was stopped; the count of frames then begins anew.
+    """
+
+    @property
+    def spec(self) -> FrameSpec:
+        """Shape and dtype of the frames to come.
+
+        Most devices know it only once they run: until `start` it may raise CameraStateError.
+        """
+
+    @property
+    def live(self) -> bool:
+        """Whether frames come at their own pace, so that a slow reader loses some; a file waits."""
+
+    def start(self) -> None:
+        """Begin exposing.
+
+        Raises CameraNotFoundError if the device is not there, SettingError if it cannot do what was
+        asked, CameraStateError if it runs already.
+        """
+
+    def read(self, timeout: float) -> Frame | None:
+        """Return the next frame, or None when the source has ended.
+
+        The image is the caller's. `number` counts from 0 at `start`; a gap is a lost frame.
+
+        Raises
+        ------
+        CameraTimeoutError
+            `timeout` seconds passed without a frame; reading again is fine.
+        CaptureError
+            The device failed; only `stop` is left to do.
+        CameraStateError
+            It is not running.
+        """
+
+    def stop(self) -> None:
+        """Release the device. Does nothing if it is already stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSettings:
+    """What is asked of a camera; None leaves it to the camera.
+
+    Attributes
+    ----------
+    size : (rows, columns).
+    rate : frames per second.
+    colour : frames of shape (rows, columns, 3), blue, green, red; else grey.
+    realtime : simulated cameras and files: frames come at their own pace, not as fast as they are read.
+        Devices always do that.
+    start_time : simulated cameras and files: time of the first frame, seconds since the Unix epoch;
+        None for the moment of `start`.
+    seed : simulated cameras: the same seed gives the same frames.
+    """
+
+    size: tuple[int, int] | None = None
+    rate: float | None = None
+    colour: bool = False
+    realtime: bool = False
+    start_time: float | None = None
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
+            raise SettingError(f"size is (rows, columns), both at least 1, not {self.size}")
+        if self.rate is not None and not 0 < self.rate < float("inf"):
+            raise SettingError(f"rate is a number of frames per second above 0, not {self.rate}")
+        if self.seed is not None and self.seed < 0:
+            raise SettingError(f"seed is an integer from 0, not {self.seed}")
+
+    def allow(self, camera: str, *names: str) -> None:
+        """Raise SettingError if anything but the settings called `names` was given.
+
+        Parameters
+        ----------
+        camera : who is asked, for the message.
+        """
+        given = [field.name for field in fields(self) if getattr(self, field.name) != field.default]
+        for name in given:
+            if name not in names:
+                raise SettingError(
+                    f"{camera} cannot take the setting {name} = {getattr(self, name)}; "
+                    f"it takes {', '.join(names) or 'none'}"
+                )
+
+
+CameraMaker: TypeAlias = Callable[[str, CameraSettings], Camera]
+"""Makes a camera from what stands behind the colon of a source, and settings. Touches no device."""
+
+CAMERAS: Registry[CameraMaker] = Registry(
+    "camera",
+    {
+        "simulated": "hardware.cameras.simulated:open_simulated",
+        "video": "hardware.cameras.replay:open_replay",
+        "opencv": "hardware.cameras.opencv:open_opencv",
+    },
+)
+
+SOURCES = "simulated, video:PATH, opencv:INDEX"
+"""What a source may look like, for help and messages."""
+
+
+def open_camera(source: str, settings: CameraSettings | None = None) -> Camera:
+    """Return the camera called `source`; it is not started.
+
+    Parameters
+    ----------
+    source : "simulated"; "video:PATH"; "opencv:INDEX" or "opencv:/dev/videoN".
+
+    Raises
+    ------
+    SourceError
+        It names no camera.
+    SettingError
+        The camera cannot take one of the settings.
+    MissingDependencyError
+        The camera needs a library that is not installed.
+    """
+    name, _, address = source.partition(":")
+    try:
+        make = CAMERAS.get(name)
+    except UnknownNameError as exc:
+        raise SourceError(f"{source!r} names no camera: {exc}. A source looks like {SOURCES}") from exc
+    return make(address, settings or CameraSettings())
+
+
+def frames(camera: Camera, *, timeout: float = 1.0) -> Iterator[Frame]:
+    """Run `camera` for as long as the caller keeps asking, then stop it.
+
+    Parameters
+    ----------
+    timeout : seconds without a frame after which CameraTimeoutError is raised.
+    """
+    camera.start()
+    try:
+        while (frame := camera.read(timeout)) is not None:
+            yield frame
+    finally:
+        camera.stop()

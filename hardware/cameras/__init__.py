@@ -1,0 +1,1 @@
+"""One camera each; `hardware.camera` holds the table."""

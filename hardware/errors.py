@@ -1,0 +1,29 @@
+"""What can go wrong with a device. Each error also is the closest built-in error."""
+
+
+class HardwareError(Exception):
+    """Any error that this package raises on purpose."""
+
+
+class SourceError(HardwareError, ValueError):
+    """The words that should name a camera do not."""
+
+
+class SettingError(HardwareError, ValueError):
+    """A camera cannot do what a setting asks for."""
+
+
+class CameraNotFoundError(HardwareError, LookupError):
+    """The camera, or the file that stands for one, is not there or cannot be opened."""
+
+
+class CameraStateError(HardwareError, RuntimeError):
+    """The camera has to be started first, or is running already."""
+
+
+class CameraTimeoutError(HardwareError, TimeoutError):
+    """No frame came in time."""
+
+
+class CaptureError(HardwareError, OSError):
+    """The camera failed while it was running."""

@@ -1,0 +1,86 @@
+"""Chunked stores of frames with numbers and times: written by cameras, read by trackers.
+
+`create` makes a store, `open` reads one, `open_video` reads a plain video the same way. The names of
+loopbio's package of this name (`new_for_filename`, `new_for_format`, `VideoImgStore` ...) work as they do
+there.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from imgstore.errors import (
+    ChunkError,
+    ClosedError,
+    FrameFormatError,
+    FrameIndexError,
+    FrameNotFoundError,
+    ImgstoreError,
+    MetadataError,
+    MissingDependencyError,
+    NotAStoreError,
+    StoreExistsError,
+    StoreInUseError,
+    UnknownNameError,
+    VideoError,
+)
+from imgstore.formats import FORMATS
+from imgstore.frame import Frame, FrameSequence, FrameSink, FrameSource, FrameSpec, Image
+from imgstore.layout import replacing
+from imgstore.reader import StoreReader, open
+from imgstore.registry import Registry
+from imgstore.stores import (
+    DirectoryImgStore,
+    VideoImgStore,
+    extract_only_frame,
+    get_supported_formats,
+    new_for_filename,
+    new_for_format,
+)
+from imgstore.util import ensure_color, ensure_grayscale
+from imgstore.video import VideoFile, open_source, open_video
+from imgstore.writer import DEFAULT_FORMAT, StoreWriter, create
+
+try:
+    __version__ = version("ethostore")
+except PackageNotFoundError:  # used from a checkout that is not installed
+    __version__ = "0+unknown"
+
+__all__ = [
+    "DEFAULT_FORMAT",
+    "FORMATS",
+    "ChunkError",
+    "ClosedError",
+    "DirectoryImgStore",
+    "Frame",
+    "FrameFormatError",
+    "FrameIndexError",
+    "FrameNotFoundError",
+    "FrameSequence",
+    "FrameSink",
+    "FrameSource",
+    "FrameSpec",
+    "Image",
+    "ImgstoreError",
+    "MetadataError",
+    "MissingDependencyError",
+    "NotAStoreError",
+    "Registry",
+    "StoreExistsError",
+    "StoreInUseError",
+    "StoreReader",
+    "StoreWriter",
+    "UnknownNameError",
+    "VideoError",
+    "VideoFile",
+    "VideoImgStore",
+    "create",
+    "ensure_color",
+    "ensure_grayscale",
+    "extract_only_frame",
+    "get_supported_formats",
+    "new_for_filename",
+    "new_for_format",
+    "open",
+    "open_source",
+    "open_video",
+    "replacing",
+]

@@ -1,0 +1,195 @@
+"""Any frame of a video file by its position, exactly, through PyAV."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange
+from av.video.stream import VideoStream
+
+from imgstore.errors import FrameIndexError, VideoError
+from imgstore.frame import Image
+
+LUMA_FORMATS = frozenset(
+    {"gray", "yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12"}
+)
+"""Pixel formats whose first plane is 8-bit luma: grey is a copy of it, without a trip through colour."""
+
+_TO_FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
+
+
+class VideoDecoder:
+    """Reads the frames of one video file by position.
+
+    All packets are listed once without decoding (microseconds each), so the number of frames, their
+    presentation times and the keyframes are known, and a frame is told by its presentation time, never
+    by counting what a seek may have skipped. Reading on from where the decoder stands does not seek.
+
+    Parameters
+    ----------
+    path : the file.
+    colour : give (rows, columns, 3) images in the order blue, green, red, else (rows, columns) grey.
+    threads : of the decoder; more than one makes reading in order faster and single frames slower.
+
+    Raises
+    ------
+    VideoError
+        The file is not there, is no video, or holds no frames with times.
+    """
+
+    def __init__(self, path: Path, *, colour: bool, threads: int = 2) -> None:
+        self._path = path
+        self._colour = colour
+        try:
+            self._container: InputContainer = av.open(str(path))
+        except (av.FFmpegError, OSError) as exc:
+            raise VideoError(f"{path} cannot be read as video ({_reason(exc)})") from exc
+        try:
+            self._stream = self._video_stream()
+            self._stream.thread_type = "AUTO"
+            self._stream.codec_context.thread_count = threads
+            self._list_packets()
+        except BaseException:
+            self._container.close()
+            raise
+        self._decoded: Iterator[VideoFrame] = iter(())
+        self._next = len(self)  # position that the decoder yields next; at the end: nothing is running
+
+    def __len__(self) -> int:
+        return len(self._pts)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, columns) of the frames in the file, and 3 if it is read in colour."""
+        size = (self._stream.codec_context.height, self._stream.codec_context.width)
+        return (*size, 3) if self._colour else size
+
+    @property
+    def times(self) -> npt.NDArray[np.float64]:
+        """Presentation times, shape (n,), seconds since the first frame."""
+        base = self._stream.time_base or Fraction(1)
+        seconds: npt.NDArray[np.float64] = (self._pts - self._pts[0]) * float(base)
+        return seconds
+
+    def read(self, position: int) -> Image:
+        """Return the frame at `position`, from 0, as a new array.
+
+        Raises FrameIndexError outside of the file, VideoError if the frame cannot be decoded.
+        """
+        if not 0 <= position < len(self):
+            raise FrameIndexError(f"there is no frame {position} in {self._path}: it holds {len(self)}")
+        keyframe = int(self._keyframes[np.searchsorted(self._keyframes, position, side="right") - 1])
+        if not keyframe <= self._next <= position:
+            self._seek(keyframe)
+        while True:
+            frame = self._decode_next()
+            if self._next > position:
+                return self._image(frame)
+
+    def close(self) -> None:
+        """Let go of the file. Closing twice is harmless."""
+        self._decoded = iter(())
+        self._container.close()
+
+    def __enter__(self) -> "VideoDecoder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _video_stream(self) -> VideoStream:
+        if not self._container.streams.video:
+            raise VideoError(f"{self._path} holds no video")
+        return self._container.streams.video[0]
+
+    def _list_packets(self) -> None:
+        stamps, keys = [], []
+        try:
+            for packet in self._container.demux(self._stream):
+                stamp = packet.pts if packet.pts is not None else packet.dts
+                if packet.size and stamp is not None and not packet.is_discard:
+                    stamps.append(stamp)
+                    keys.append(packet.is_keyframe)
+        except (av.FFmpegError, OSError) as exc:
+            if not stamps:
+                raise VideoError(f"{self._path} cannot be read as video ({_reason(exc)})") from exc
+        if not stamps:
+            raise VideoError(f"{self._path} holds no frames with presentation times")
+        pts = np.array(stamps, np.int64)
+        order = np.argsort(pts, kind="stable")  # packets come in order of decoding
+        self._pts: npt.NDArray[np.int64] = pts[order]
+        self._keyframes = np.flatnonzero(np.array(keys)[order])
+        if not len(self._keyframes) or self._keyframes[0] != 0:
+            self._keyframes = np.concatenate([[0], self._keyframes])
+
+    def _seek(self, keyframe: int) -> None:
+        """Make the decoder run from `keyframe`, or from one before it that the container can reach."""
+        reachable = self._keyframes[self._keyframes <= keyframe]
+        for start in (*reachable[:-4:-1], 0):
+            try:
+                self._container.seek(int(self._pts[start]), stream=self._stream)
+                self._decoded = self._container.decode(self._stream)
+                first = next(self._decoded)
+            except StopIteration:
+                continue
+            except (av.FFmpegError, OSError) as exc:
+                raise VideoError(f"{self._path} cannot be decoded ({_reason(exc)})") from exc
+            if self._stamp(first) <= self._pts[keyframe]:
+                self._decoded = _chain(first, self._decoded)
+                self._next = int(np.searchsorted(self._pts, self._stamp(first)))
+                return
+        raise VideoError(f"{self._path} cannot be read from its frame {keyframe}")
+
+    def _decode_next(self) -> VideoFrame:
+        """Return the next frame that the file lists, and count it."""
+        try:
+            for frame in self._decoded:
+                place = int(np.searchsorted(self._pts, self._stamp(frame)))
+                if place > self._next:
+                    break  # the decoder left one out: it is broken
+                if place == self._next or self._stamp(frame) == self._pts[self._next]:
+                    self._next += 1
+                    return frame
+        except (av.FFmpegError, OSError) as exc:
+            reason = _reason(exc)
+        else:
+            reason = "the decoder gave another frame or none"
+        broken, self._next = self._next, len(self)
+        raise VideoError(f"frame {broken} of {self._path} cannot be decoded ({reason})")
+
+    def _stamp(self, frame: VideoFrame) -> int:
+        stamp = frame.pts if frame.pts is not None else frame.dts
+        if stamp is None:
+            raise VideoError(f"a frame of {self._path} has no presentation time")
+        return stamp
+
+    def _image(self, frame: VideoFrame) -> Image:
+        if self._colour:
+            return frame.to_ndarray(format="bgr24")
+        if frame.format.name not in LUMA_FORMATS:
+            return frame.to_ndarray(format="gray")
+        plane = frame.planes[0]
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height]
+        luma = rows[:, : frame.width]
+        if frame.format.name.startswith(("yuvj", "gray")) or frame.color_range == ColorRange.JPEG:
+            return luma.copy()
+        return np.asarray(cv2.LUT(luma, _TO_FULL_RANGE))
+
+
+def _chain(first: VideoFrame, rest: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+    yield first
+    yield from rest
+
+
+def _reason(exc: BaseException) -> str:
+    """Return what FFmpeg or the system says is wrong, without the file's name."""
+    return getattr(exc, "strerror", None) or str(exc) or type(exc).__name__

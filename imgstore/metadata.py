@@ -1,0 +1,263 @@
+"""`metadata.yaml`: parse, check, dump. Nothing else reads it."""
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+import yaml
+from tzlocal import get_localzone_name
+
+from imgstore.errors import FrameFormatError, MetadataError, NotAStoreError
+from imgstore.frame import FrameSpec
+from imgstore.layout import METADATA_FILENAME, replacing
+
+STORE_KEY = "__store"
+VERSION = 2
+MAX_BYTES = 1 << 20
+
+DIRECTORY_CLASS = "DirectoryImgStore"
+VIDEO_CLASS = "VideoImgStore"
+MOTIF_CLASS = "VideoImgStoreFFMPEG"
+CLASSES = (DIRECTORY_CLASS, VIDEO_CLASS, MOTIF_CLASS)
+
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
+_FOLDER_DATE = re.compile(r"(20\d{6}_\d{6})")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreMetadata:
+    """What `metadata.yaml` says of a store.
+
+    Attributes
+    ----------
+    spec : the frames as they are read.
+    store_class : class name on disk, "VideoImgStore" or "DirectoryImgStore".
+    format : name of the chunk format, "h264/mkv".
+    suffix : ending of the chunk files; "" where chunks are folders.
+    chunksize : frames per chunk.
+    created : when, with UTC as zone.
+    timezone : of the machine that recorded.
+    uuid : of the store; None in stores of old versions.
+    encoding : code of a pixel conversion on reading, None for none.
+    user : what the caller of the writer wanted to keep.
+    store : the whole store section as it stands on disk.
+    """
+
+    spec: FrameSpec
+    store_class: str
+    format: str
+    suffix: str
+    chunksize: int
+    created: datetime
+    timezone: ZoneInfo
+    uuid: str | None
+    encoding: str | None = None
+    user: Mapping[str, Any] = field(default_factory=dict)
+    store: Mapping[str, Any] = field(default_factory=dict)
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML without merge keys: 400 bytes of them can block the parser for seconds."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Refuse `<<`; the base class would expand it."""
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                raise MetadataError("merge keys (<<) are not allowed")
+
+
+def find_metadata(path: Path) -> Path:
+    """Return the metadata file that `path`, a store's folder or the file itself, means.
+
+    Raises NotAStoreError, with what to do, where there is none.
+    """
+    file = path if path.name == METADATA_FILENAME else path / METADATA_FILENAME
+    if file.is_file():
+        return file
+    if not path.exists():
+        raise NotAStoreError(f"{path} does not exist; give the folder of a store")
+    if path.is_dir():
+        raise NotAStoreError(f"{path} is not a store: it has no {METADATA_FILENAME}")
+    raise NotAStoreError(f"{path} is not a store: give the folder that holds its {METADATA_FILENAME}")
+
+
+def load_metadata(file: Path) -> StoreMetadata:
+    """Read and check a metadata file. Raises MetadataError."""
+    with file.open("rb") as stream:
+        raw = stream.read(MAX_BYTES + 1)
+    if len(raw) > MAX_BYTES:
+        raise MetadataError(f"{file} is over {MAX_BYTES} bytes, which no store writes")
+    try:
+        content = yaml.load(raw, Loader=_Loader)  # noqa: S506  # a safe loader
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, MetadataError) as exc:
+        raise MetadataError(f"{file} cannot be read: {_first_line(exc)}") from exc
+    try:
+        return parse_metadata(content, folder=file.parent.name, changed=file.stat().st_mtime)
+    except MetadataError as exc:
+        raise MetadataError(f"{file}: {exc}") from exc
+
+
+def parse_metadata(content: object, *, folder: str = "", changed: float = 0.0) -> StoreMetadata:
+    """Check what stood in a metadata file.
+
+    Parameters
+    ----------
+    content : the parsed YAML.
+    folder, changed : name of the folder and time of the last change of the file, from which
+        old stores that do not say when they were made get their date.
+    """
+    if not isinstance(content, dict) or not isinstance(content.get(STORE_KEY), dict):
+        raise MetadataError(f"it has no section {STORE_KEY!r}, so this is not a store's")
+    user = dict(content)
+    store: dict[str, Any] = user.pop(STORE_KEY)
+    if store.get("version") != VERSION:
+        raise MetadataError(f"store version {store.get('version')!r}, known is {VERSION}")
+    store_class = store.get("class")
+    if store_class not in CLASSES:
+        raise MetadataError(f"store class {store_class!r}, known are {', '.join(CLASSES)}")
+    chunk_format = store.get("format")
+    if not isinstance(chunk_format, str):
+        raise MetadataError(f"format is {chunk_format!r}, not a name")
+    timezone = _timezone(store.get("timezone_local"), user.get("timezone"))
+    return StoreMetadata(
+        spec=_spec(store, store_class),
+        store_class=store_class,
+        format=chunk_format,
+        suffix=_suffix(store, store_class, chunk_format),
+        chunksize=_chunksize(store.get("chunksize")),
+        created=_created(store.get("created_utc"), timezone, folder, changed),
+        timezone=timezone,
+        uuid=store.get("uuid"),
+        encoding=store.get("encoding") or None,
+        user=user,
+        store=store,
+    )
+
+
+def new_metadata(
+    spec: FrameSpec,
+    *,
+    store_class: str,
+    chunk_format: str,
+    suffix: str,
+    chunksize: int,
+    padded: bool,
+    user: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the content of the metadata file of a new store.
+
+    Raises MetadataError if `user` holds what YAML cannot, or uses our key.
+    """
+    if STORE_KEY in user:
+        raise MetadataError(f"the key {STORE_KEY!r} of the metadata is the store's own")
+    store: dict[str, Any] = {
+        "chunksize": _chunksize(chunksize),
+        "class": store_class,
+        "created_utc": datetime.now(UTC).replace(tzinfo=None).isoformat(),
+        "encoding": None,
+        "format": chunk_format,
+        "imgdtype": spec.dtype.name,
+        "imgshape": list(spec.shape),
+        "timezone_local": get_localzone_name() or "Etc/UTC",
+        "uuid": uuid.uuid4().hex,
+        "version": VERSION,
+    }
+    if suffix:
+        store["extension"] = suffix
+    if padded:
+        store["padded"] = True  # video frames are one pixel larger, to be even
+    content = {**{str(key): _plain(value) for key, value in user.items()}, STORE_KEY: store}
+    try:
+        yaml.safe_dump(content)
+    except yaml.YAMLError as exc:
+        raise MetadataError(f"the metadata cannot be written as YAML: {_first_line(exc)}") from exc
+    return content
+
+
+def save_metadata(file: Path, content: Mapping[str, Any]) -> None:
+    """Write a metadata file; it appears complete or not at all."""
+    with replacing(file) as stream:
+        stream.write(yaml.safe_dump(dict(content), allow_unicode=True).encode())
+
+
+def _spec(store: Mapping[str, Any], store_class: str) -> FrameSpec:
+    try:
+        shape = tuple(int(n) for n in store["imgshape"])
+        spec = FrameSpec(shape, np.dtype(store["imgdtype"]))
+    except (KeyError, TypeError, ValueError, FrameFormatError) as exc:
+        raise MetadataError(f"imgshape and imgdtype do not describe an image: {exc}") from exc
+    if store_class != DIRECTORY_CLASS and not store.get("padded"):
+        # Writers that hand odd sizes to the codec lose the last row or column and say so only in the video.
+        shape = (spec.rows & ~1, spec.columns & ~1, *spec.shape[2:])
+        spec = FrameSpec(shape, spec.dtype)
+    return spec
+
+
+def _suffix(store: Mapping[str, Any], store_class: str, chunk_format: str) -> str:
+    if store_class == DIRECTORY_CLASS:
+        return ""
+    suffix = store.get("extension", ".avi" if chunk_format == "mjpeg" else ".mp4")
+    if not isinstance(suffix, str) or not _SUFFIX.fullmatch(suffix):
+        raise MetadataError(f"extension {suffix!r} is no file name ending")
+    return suffix
+
+
+def _chunksize(value: object) -> int:
+    try:
+        chunksize = int(value)  # type: ignore[call-overload]  # any number, NumPy's too
+    except (TypeError, ValueError) as exc:
+        raise MetadataError(f"chunksize is {value!r}, not a number of frames") from exc
+    if chunksize < 1:
+        raise MetadataError(f"chunksize is {chunksize}; a chunk holds at least one frame")
+    return int(chunksize)
+
+
+def _timezone(*names: object) -> ZoneInfo:
+    for name in (*names, get_localzone_name(), "Etc/UTC"):
+        if isinstance(name, str) and name:
+            try:
+                return ZoneInfo(name)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                continue
+    raise MetadataError("this machine has no time zone data; install the package tzdata")
+
+
+def _created(value: object, timezone: ZoneInfo, folder: str, changed: float) -> datetime:
+    if isinstance(value, datetime):  # YAML's own timestamp: not what the format says, but plain
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value).replace(tzinfo=UTC)
+        except ValueError as exc:
+            raise MetadataError(f"created_utc is {value!r}, not a date and time") from exc
+    if match := _FOLDER_DATE.search(folder):
+        try:
+            local = datetime.strptime(match[1], "%Y%m%d_%H%M%S").replace(tzinfo=timezone)
+        except ValueError:
+            pass
+        else:
+            return local.astimezone(UTC)
+    return datetime.fromtimestamp(changed, UTC)
+
+
+def _plain(value: object) -> object:
+    """Return `value` with NumPy's numbers and arrays, tuples and paths as what YAML knows."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def _first_line(exc: BaseException) -> str:
+    return (str(exc).splitlines() or [type(exc).__name__])[0]

@@ -1,0 +1,118 @@
+"""A plain video file as a sequence of frames, and any recording by its path."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+
+import numpy as np
+
+from imgstore.decoder import VideoDecoder
+from imgstore.errors import ClosedError, FrameIndexError, VideoError
+from imgstore.frame import Frame, FrameSequence, FrameSpec
+from imgstore.index import Numbers, Times
+from imgstore.layout import METADATA_FILENAME
+from imgstore.reader import open as open_store
+
+
+def open_video(path: str | os.PathLike[str], *, colour: bool = False, start_time: float = 0.0) -> "VideoFile":
+    """Open a video file as a sequence of frames, of which any can be had exactly.
+
+    Parameters
+    ----------
+    path : the file; anything that FFmpeg reads.
+    colour : frames of shape (rows, columns, 3), blue, green, red; else grey (rows, columns).
+    start_time : time of the first frame, seconds since the Unix epoch; the file only knows the others'
+        distance from it.
+
+    Raises
+    ------
+    VideoError
+        The file does not exist or is no video.
+    """
+    return VideoFile(Path(path), colour=colour, start_time=start_time)
+
+
+def open_source(path: str | os.PathLike[str]) -> FrameSequence:
+    """Open a recording, be it a store or a video file (in grey).
+
+    Raises NotAStoreError for a folder that is no store, VideoError for a file that is no video.
+    """
+    if Path(path).is_dir() or Path(path).name == METADATA_FILENAME:
+        return open_store(path)
+    return open_video(path)
+
+
+class VideoFile:
+    """A sequence of frames; made by `open_video`. Safe to use from several threads.
+
+    A video has no camera numbers: `number` is the index.
+    """
+
+    def __init__(self, path: Path, *, colour: bool, start_time: float) -> None:
+        if not path.exists():
+            raise VideoError(f"{path} does not exist; give a video file or the folder of a store")
+        self._path = path
+        self._decoder = VideoDecoder(path, colour=colour)
+        self._spec = FrameSpec(self._decoder.shape)
+        self._times = self._decoder.times + start_time
+        self._lock = RLock()
+        self._closed = False
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    @property
+    def spec(self) -> FrameSpec:
+        """Shape and dtype of the frames."""
+        return self._spec
+
+    @property
+    def numbers(self) -> Numbers:
+        """0, 1, 2 ..., shape (n,)."""
+        return np.arange(len(self), dtype=np.int64)
+
+    @property
+    def times(self) -> Times:
+        """Presentation times, shape (n,), seconds, from `start_time`."""
+        return self._times
+
+    def __len__(self) -> int:
+        return len(self._decoder)
+
+    def __getitem__(self, index: int, /) -> Frame:
+        """Return the frame at `index`; negative ones count from the end.
+
+        Raises FrameIndexError outside of the file, VideoError if it cannot be decoded.
+        """
+        at = int(index) + len(self) if index < 0 else int(index)
+        if not 0 <= at < len(self):
+            raise FrameIndexError(
+                f"there is no frame at index {index}: {self._path} holds {len(self)} frames"
+            )
+        with self._lock:
+            if self._closed:
+                raise ClosedError(f"{self._path} is closed; open it again to read")
+            image = self._decoder.read(at)
+        return Frame(image, at, at, float(self._times[at]))
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index in range(len(self)):
+            yield self[index]
+
+    def close(self) -> None:
+        """Let go of the file. Closing twice is harmless."""
+        with self._lock:
+            self._closed = True
+            self._decoder.close()
+
+    def __enter__(self) -> "VideoFile":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

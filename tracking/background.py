@@ -1,0 +1,178 @@
+"""What the frames look like without animals, learnt from samples over the whole recording."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from imgstore import FrameSequence, Image, ensure_grayscale
+from tracking.detect import BlobFilter, find_blobs
+from tracking.errors import EmptyRecordingError
+from tracking.roi import ROI
+
+Grey = npt.NDArray[np.uint8]
+Progress = Callable[[int, int], None]
+"""Called with how much is done and how much there is."""
+
+_MOST_BYTES = 400 << 20
+_LEAST_THRESHOLD = 10  # grey levels; codecs change still pixels by less
+_NOISE_FACTOR = 5
+
+BODY_SHARE = 0.35
+"""Pixels that differ by this share of an animal's contrast belong to it; less is shadow and blur."""
+
+
+class Look(NamedTuple):
+    """What an animal looks like, roughly.
+
+    Attributes
+    ----------
+    area : pixels.
+    contrast : difference from the background where it is largest, grey levels.
+    length : pixels.
+    """
+
+    area: float
+    contrast: float
+    length: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Background:
+    """The frame without animals.
+
+    Attributes
+    ----------
+    image : (rows, columns), animals dark on it.
+    spots : 255 where `image` is a guess, because something like an animal sat there nearly always.
+    look : of the animals that were seen moving in front of it.
+    threshold : difference that is above the noise, grey levels.
+    """
+
+    image: Grey
+    spots: Grey
+    look: Look
+    threshold: float
+
+
+def prepare_image(image: Image, *, light_animals: bool) -> Grey:
+    """Return an image as detection wants it: grey, 8 bit, slightly smoothed, animals dark."""
+    grey = ensure_grayscale(image)
+    if grey.dtype == np.uint16:
+        grey = cv2.convertScaleAbs(grey, alpha=1 / 256)
+    smooth = cv2.blur(grey, (3, 3))
+    return np.asarray(cv2.bitwise_not(smooth) if light_animals else smooth, np.uint8)
+
+
+def sample_frames(
+    frames: FrameSequence, most: int, *, light_animals: bool, progress: Progress | None = None
+) -> Grey:
+    """Return prepared images spread evenly over a recording, shape (n, rows, columns).
+
+    Raises EmptyRecordingError if there are no frames.
+    """
+    if not len(frames):
+        raise EmptyRecordingError("the recording holds no frames")
+    rows, columns = frames.spec.rows, frames.spec.columns
+    count = max(1, min(most, len(frames), _MOST_BYTES // (rows * columns)))
+    stack = np.empty((count, rows, columns), np.uint8)
+    indices = np.linspace(0, len(frames) - 1, count).astype(int)
+    for place, index in enumerate(indices):
+        stack[place] = prepare_image(frames[int(index)].image, light_animals=light_animals)
+        if progress is not None:
+            progress(place + 1, count)
+    return stack
+
+
+def learn_background(
+    stack: Grey, rois: list[ROI], *, share: float = 0.8, length: float | None = None
+) -> Background:
+    """Learn the background of a recording.
+
+    Every pixel takes the level that `share` of the samples do not exceed, so whatever dark sat there for
+    less than that is gone. What sat there longer is still in it; where it looks like the animals that
+    moved (or where none moved: like any compact dark spot), it is painted over from its surroundings.
+
+    Parameters
+    ----------
+    stack : samples with dark animals, shape (n, rows, columns).
+    rois : where animals are.
+    share : of the samples, 0.5 (the median) to below 1.
+    length : of an animal, pixels; None to learn it.
+    """
+    rank = min(int(share * len(stack)), len(stack) - 1)
+    level = np.partition(stack, rank, axis=0)[rank]
+    noise = _noise(stack)
+    threshold = max(_LEAST_THRESHOLD, _NOISE_FACTOR * noise)
+    guess = length or 0.05 * max(roi.longest_axis for roi in rois)
+    look = _learn_look(stack, level, rois, threshold, guess)
+    spots = np.zeros(level.shape, np.uint8)
+    for roi in rois:
+        window = roi.window(level.shape)
+        spots[window] |= _find_spots(level, roi, look, threshold)
+    image = level
+    if spots.any():
+        around = cv2.dilate(spots, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7)))
+        image = np.asarray(cv2.inpaint(level, around, 5, cv2.INPAINT_TELEA), np.uint8)
+    return Background(image, spots, look, threshold)
+
+
+def _noise(stack: Grey) -> float:
+    """Return the standard deviation of a still pixel over time, grey levels."""
+    rows = stack[:, :: max(1, stack.shape[1] // 64)].astype(np.int16)
+    deviation = np.abs(rows - np.median(rows, axis=0))
+    return float(1.4826 * np.median(deviation.mean(axis=0)))
+
+
+def _learn_look(stack: Grey, level: Grey, rois: list[ROI], threshold: float, length: float) -> Look:
+    """Return the look of what moves most in the regions, threshold by threshold."""
+    look = Look(0.3 * length * length, threshold, length)
+    for _ in range(2):
+        at = max(threshold, BODY_SHARE * look.contrast)
+        wanted = BlobFilter(at, 0.05 * look.area, np.inf, most=1)
+        found = [
+            find_blobs(cv2.bitwise_and(cv2.subtract(level[window], image[window]), mask), wanted)
+            for roi in rois
+            for window, mask in [(roi.window(level.shape), roi.mask(level.shape))]
+            for image in stack
+        ]
+        blobs = np.concatenate(found)
+        if not len(blobs):
+            return look
+        mass = blobs["area"] * blobs["contrast"]
+        typical = blobs[mass >= 0.5 * np.quantile(mass, 0.75)]
+        look = Look(*(float(np.median(typical[name])) for name in ("area", "contrast", "length")))
+    return look
+
+
+def _find_spots(level: Grey, roi: ROI, look: Look, threshold: float) -> Grey:
+    """Return 255 where the background itself holds what looks like an animal, in the window of `roi`."""
+    size = int(1.3 * look.length) | 1
+    margin = size
+    rows, columns = roi.window(level.shape)
+    wide = (
+        slice(max(rows.start - margin, 0), rows.stop + margin),
+        slice(max(columns.start - margin, 0), columns.stop + margin),
+    )
+    surroundings = level[wide]
+    specks = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size // 3 | 1, size // 3 | 1))
+    without_glare = cv2.morphologyEx(surroundings, cv2.MORPH_OPEN, specks)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    closed = cv2.morphologyEx(without_glare, cv2.MORPH_CLOSE, kernel)
+    inner = (
+        slice(rows.start - wide[0].start, rows.stop - wide[0].start),
+        slice(columns.start - wide[1].start, columns.stop - wide[1].start),
+    )
+    darker = cv2.bitwise_and(cv2.subtract(closed[inner], level[rows, columns]), roi.mask(level.shape))
+    at = max(threshold, 0.25 * look.contrast)
+    _, binary = cv2.threshold(darker, at, 255, cv2.THRESH_BINARY)
+    contours, _ = cv2.findContours(binary, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    spots = np.zeros(darker.shape, np.uint8)
+    for contour in contours:
+        area, sides = cv2.contourArea(contour), cv2.minAreaRect(contour)[1]
+        if 0.25 * look.area <= area <= 3 * look.area and max(sides) <= 2 * look.length:
+            cv2.drawContours(spots, [contour], -1, 255, cv2.FILLED)
+    return spots

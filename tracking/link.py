@@ -1,0 +1,113 @@
+"""From candidates to paths: which blob of every frame is the animal, the whole path considered."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Costs = npt.NDArray[np.float64]
+Choices = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class PathCosts:
+    """What a path pays; costs are negative logarithms of probabilities, up to a constant.
+
+    Attributes
+    ----------
+    reach : how far an animal gets between frames without paying much, pixels.
+    speed : what that grows by with time, pixels per second.
+    jump : most that a step costs, however far.
+    lost : of a frame without the animal.
+    border : of going from seen to lost, or back.
+    """
+
+    reach: float
+    speed: float
+    jump: float = 30.0
+    lost: float = 8.0
+    border: float = 2.0
+
+
+class PathFinder:
+    """Chooses one candidate or none per frame and region so that the whole path costs least.
+
+    This is the Viterbi algorithm (Forney, Proc. IEEE 61, 1973) with a fixed lag: a choice is made when
+    `lag` later frames are known, so memory is bounded and the result does not depend on how frames
+    are handed over. Regions are independent of each other, and computed together.
+
+    Parameters
+    ----------
+    regions, candidates : how many regions, and how many candidates at most in each.
+    costs : of steps and gaps.
+    lag : frames.
+    """
+
+    def __init__(self, regions: int, candidates: int, costs: PathCosts, *, lag: int = 300) -> None:
+        self._costs = costs
+        self._lag = lag
+        self._lost = candidates  # the last state of each region is "not seen"
+        self._total: Costs = np.zeros((regions, candidates + 1))
+        self._place: Costs = np.zeros((regions, candidates + 1, 2))  # of the path's last sighting
+        self._seen: Costs = np.full((regions, candidates + 1), -np.inf)  # its time
+        self._back: deque[Choices] = deque()
+
+    def append(self, places: Costs, costs: Costs, time: float) -> list[Choices]:
+        """Take the candidates of the next frame, and return choices for the oldest, if any are due.
+
+        Parameters
+        ----------
+        places : of the candidates, shape (regions, candidates, 2), pixels.
+        costs : of their looks, shape (regions, candidates); infinite where there is none.
+        time : of the frame, seconds.
+
+        Returns
+        -------
+        For each frame decided, in order: the number of the chosen candidate of every region, or -1,
+        shape (regions,).
+        """
+        arrive = self._total[:, :, None] + self._steps(places, time)
+        back = np.argmin(arrive, axis=1)
+        total = np.take_along_axis(arrive, back[:, None, :], axis=1)[:, 0]
+        total[:, : self._lost] += costs
+        total[:, self._lost] += self._costs.lost
+        came_from = back[:, self._lost]
+        every = np.arange(len(total))
+        self._place = np.concatenate([places, self._place[every, came_from][:, None]], axis=1)
+        seen = np.full(total.shape, time)
+        seen[:, self._lost] = self._seen[every, came_from]
+        self._seen = seen
+        self._total = total - total.min(axis=1, keepdims=True)
+        self._back.append(back)
+        return self._decide(self._lag) if len(self._back) >= 2 * self._lag else []
+
+    def finish(self) -> list[Choices]:
+        """Return choices for all frames that are still undecided."""
+        return self._decide(len(self._back))
+
+    def _steps(self, places: Costs, time: float) -> Costs:
+        """Return what every step costs, shape (regions, from, to)."""
+        costs = self._costs
+        elapsed = np.maximum(time - self._seen, 0.0)
+        known = np.isfinite(self._seen)
+        reach = costs.reach + costs.speed * np.where(known, elapsed, 0.0)
+        apart = np.hypot(*np.moveaxis(places[:, None] - self._place[:, :, None], -1, 0))
+        moves = np.minimum(0.5 * (apart / reach[:, :, None]) ** 2, costs.jump)
+        steps = np.zeros((*self._total.shape, self._lost + 1))
+        steps[:, :, : self._lost] = np.where(known[:, :, None], moves, 0.0)
+        steps[:, self._lost, : self._lost] += costs.border
+        steps[:, : self._lost, self._lost] += costs.border
+        return steps
+
+    def _decide(self, count: int) -> list[Choices]:
+        state = np.argmin(self._total, axis=1)
+        every = np.arange(len(state))
+        states = []
+        for back in reversed(self._back):
+            states.append(state)
+            state = back[every, state]
+        decided = states[::-1][:count]
+        for _ in decided:
+            self._back.popleft()
+        return [np.where(state == self._lost, -1, state) for state in decided]

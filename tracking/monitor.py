@@ -1,0 +1,76 @@
+"""Frames through a tracker into a result file."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from imgstore import FrameSequence
+from tracking.background import Progress
+from tracking.results import ResultWriter
+from tracking.trackers import Tracker
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSummary:
+    """What came of a run.
+
+    Attributes
+    ----------
+    frames : how many were looked at.
+    points : how many animals were seen in them.
+    found : region number to the share of frames in which its animal was found.
+    stopped : whether the run was ended before its last frame.
+    """
+
+    frames: int
+    points: int
+    found: dict[int, float]
+    stopped: bool
+
+
+def monitor(
+    frames: FrameSequence,
+    tracker: Tracker,
+    results: ResultWriter,
+    regions: list[int],
+    progress: Progress | None = None,
+) -> TrackSummary:
+    """Track all frames and write what was found; Ctrl-C ends it with everything so far on disk.
+
+    Parameters
+    ----------
+    frames : in order of time.
+    tracker : prepared.
+    results : open; the caller closes it.
+    regions : their numbers.
+    progress : called after each frame.
+    """
+    seen = 0
+    counts = dict.fromkeys(regions, 0)
+    stopped = False
+
+    def count(points: np.ndarray) -> None:
+        for number in points["roi"]:
+            counts[int(number)] += 1
+
+    for before, after in pairwise(frames.numbers.tolist()):
+        if after - before > 1:
+            at = float(frames.times[np.searchsorted(frames.numbers, after)])
+            results.append_event(at, "frames-missing", {"after_number": before, "count": after - before - 1})
+    try:
+        for frame in frames:
+            points = tracker.update(frame)
+            results.append(frame, points)
+            count(points)
+            seen += 1
+            if progress is not None:
+                progress(seen, len(frames))
+    except KeyboardInterrupt:
+        stopped = True
+    rest = tracker.finish()
+    results.append_points(rest)
+    count(rest)
+    results.flush()
+    shares = {number: n / seen if seen else 0.0 for number, n in counts.items()}
+    return TrackSummary(seen, sum(counts.values()), shares, stopped)

@@ -1,0 +1,119 @@
+"""Track a recording that lies on disk, from its path to a result file."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+import imgstore
+from imgstore import FrameSequence, StoreReader
+from tracking.background import sample_frames
+from tracking.errors import ResultExistsError
+from tracking.layouts import Regions, open_layout
+from tracking.monitor import TrackSummary, monitor
+from tracking.results import SUFFIX, ResultWriter, RunInfo
+from tracking.trackers import TRACKERS
+
+StageProgress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done and how much there is."""
+
+_LAYOUT_SAMPLES = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Retracked:
+    """What `retrack` made: the result file, the regions, and a summary."""
+
+    path: Path
+    regions: Regions
+    summary: TrackSummary
+
+
+def retrack(
+    source: str | os.PathLike[str],
+    *,
+    layout: str = "whole-frame",
+    tracker: str = "archive",
+    out: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    progress: StageProgress | None = None,
+) -> Retracked:
+    """Track a store or a video file and write the result beside it.
+
+    Parameters
+    ----------
+    source : folder of a store, or a video file.
+    layout : name of a layout, or a layout file.
+    tracker : name of a tracker.
+    out : result file; None for one beside the recording, named by the time now and the tracker.
+    force : replace `out` if it exists.
+    progress : see `StageProgress`; the stages are "looking" and "tracking".
+
+    Raises
+    ------
+    ImgstoreError, TrackingError
+        The recording cannot be read, the layout is unknown or does not fit, the result exists already.
+    """
+    finder = open_layout(layout)
+    new_tracker = TRACKERS.get(tracker)
+    frames = imgstore.open_source(source)
+    try:
+        path = _result_path(Path(source), tracker, out, force=force)
+        regions = finder.find(median_image(frames))
+        running = new_tracker()
+        background = running.prepare(frames, regions.rois, _stage(progress, "looking"))
+        info = _info(source, frames, tracker, dict(running.settings), layout)
+        if force:
+            path.unlink(missing_ok=True)
+        with ResultWriter(path, info, regions.rois, regions.targets) as results:
+            results.append_background(background, float(frames.times[0]))
+            numbers = [roi.number for roi in regions.rois]
+            summary = monitor(frames, running, results, numbers, _stage(progress, "tracking"))
+            if summary.stopped:
+                results.close("stopped")
+    finally:
+        frames.close()
+    return Retracked(path, regions, summary)
+
+
+def median_image(frames: FrameSequence) -> npt.NDArray[np.uint8]:
+    """Return the median of some frames spread over a recording, grey: what layouts look at."""
+    stack = sample_frames(frames, _LAYOUT_SAMPLES, light_animals=False)
+    return np.asarray(np.median(stack, axis=0), np.uint8)
+
+
+def _result_path(source: Path, tracker: str, out: str | os.PathLike[str] | None, *, force: bool) -> Path:
+    if out is None:
+        name = f"{datetime.now().astimezone():%Y-%m-%d_%H-%M-%S}_{tracker}{SUFFIX}"
+        if source.name == "metadata.yaml":
+            source = source.parent
+        return source / name if source.is_dir() else source.with_name(f"{source.name}.{name}")
+    path = Path(out)
+    if path.exists() and not force:
+        raise ResultExistsError(f"{path} exists already; give another --out, or --force")
+    return path
+
+
+def _info(
+    source: str | os.PathLike[str],
+    frames: FrameSequence,
+    tracker: str,
+    settings: dict[str, object],
+    layout: str,
+) -> RunInfo:
+    shape = frames.spec.shape
+    place = str(Path(source).resolve())
+    if isinstance(frames, StoreReader):
+        metadata = frames.metadata
+        return RunInfo(place, shape, tracker, settings, layout, metadata.uuid or "", metadata.timezone.key)
+    return RunInfo(place, shape, tracker, settings, layout)
+
+
+def _stage(progress: StageProgress | None, stage: str) -> Callable[[int, int], None] | None:
+    if progress is None:
+        return None
+    return lambda done, total: progress(stage, done, total)

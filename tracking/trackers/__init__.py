@@ -1,0 +1,10 @@
+"""Trackers: from frames to points. One file each, and this table."""
+
+from imgstore import Registry
+from tracking.trackers.base import Tracker, TrackerFactory
+
+TRACKERS: Registry[TrackerFactory] = Registry(
+    "tracker", {"archive": "tracking.trackers.archive:ArchiveTracker"}
+)
+
+__all__ = ["TRACKERS", "Tracker", "TrackerFactory"]

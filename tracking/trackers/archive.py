@@ -1,0 +1,176 @@
+"""One animal per region, in recordings that can be looked at as a whole before they are tracked."""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from imgstore import Frame, FrameSequence
+from tracking.background import (
+    BODY_SHARE,
+    Background,
+    Progress,
+    learn_background,
+    prepare_image,
+    sample_frames,
+)
+from tracking.detect import BlobFilter, Blobs, find_blobs
+from tracking.errors import SettingsError
+from tracking.link import Choices, PathCosts, PathFinder
+from tracking.points import POINT, Points, Status, no_points
+from tracking.roi import ROI
+
+Grey = npt.NDArray[np.uint8]
+
+_AREA_SPREAD = 0.6  # how much animals differ from their typical look, as logarithms
+_CONTRAST_SPREAD = 0.4
+_ALWAYS_THERE = 3.0  # cost of being part of the background, as stains are too
+_SPEED = 10.0  # body lengths per second
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveSettings:
+    """Settings of the archive tracker.
+
+    Attributes
+    ----------
+    samples : frames from which the background is learnt, 3 or more.
+    share : of the samples that may show an animal in one place for the background to be clean, 0.5 to 0.95.
+    light_animals : whether animals are lighter than the background.
+    length : of an animal, pixels; 0 to learn it.
+    candidates : blobs per region and frame among which the path chooses, 1 or more.
+    """
+
+    samples: int = 60
+    share: float = 0.8
+    light_animals: bool = False
+    length: float = 0.0
+    candidates: int = 4
+
+    def __post_init__(self) -> None:
+        if self.samples < 3:
+            raise SettingsError(f"samples is 3 or more, got {self.samples}")
+        if not 0.5 <= self.share <= 0.95:
+            raise SettingsError(f"share is between 0.5 and 0.95, got {self.share}")
+        if self.length < 0 or self.candidates < 1:
+            raise SettingsError(
+                f"length is 0 or more and candidates 1 or more, got {self.length} and {self.candidates}"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Area:
+    """Where one region lies in the frame."""
+
+    roi: ROI
+    window: tuple[slice, slice]
+    mask: Grey
+    spots: Grey
+
+
+class ArchiveTracker:
+    """Finds what differs from a background that was sampled over the whole recording.
+
+    Animals that rest for long are found because the background is learnt from all of the recording; those
+    that never move, because what looks like an animal is taken out of the background. Which blob is the
+    animal is decided by the whole path (`PathFinder`).
+
+    Parameters
+    ----------
+    settings : see there.
+    """
+
+    def __init__(self, settings: ArchiveSettings | None = None) -> None:
+        self._settings = settings or ArchiveSettings()
+        self._background: Background | None = None
+        self._areas: list[_Area] = []
+        self._filter = BlobFilter(0, 0, 0)
+        self._finder: PathFinder | None = None
+        self._waiting: deque[list[Blobs]] = deque()  # candidates of the frames that are not decided
+        self._decided = 0
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """Settings, and the look of the animals once it is learnt."""
+        learnt = self._background.look._asdict() if self._background else {}
+        return {**asdict(self._settings), "learnt": learnt}
+
+    def prepare(self, frames: FrameSequence, rois: list[ROI], progress: Progress | None = None) -> Grey:
+        """Learn the background from samples; return it."""
+        settings = self._settings
+        light = settings.light_animals
+        areas = [(roi, roi.window(frames.spec.shape), roi.mask(frames.spec.shape)) for roi in rois]
+        stack = sample_frames(frames, settings.samples, light_animals=light, progress=progress)
+        background = learn_background(stack, rois, share=settings.share, length=settings.length or None)
+        look = background.look
+        self._background = background
+        self._areas = [_Area(roi, window, mask, background.spots[window]) for roi, window, mask in areas]
+        self._filter = BlobFilter(
+            threshold=max(background.threshold, BODY_SHARE * look.contrast),
+            smallest=0.15 * look.area,
+            largest=6 * look.area,
+            most=settings.candidates,
+        )
+        costs = PathCosts(reach=0.3 * look.length, speed=_SPEED * look.length)
+        self._finder = PathFinder(len(rois), settings.candidates, costs)
+        return np.asarray(cv2.bitwise_not(background.image) if light else background.image, np.uint8)
+
+    def update(self, frame: Frame) -> Points:
+        """Find candidates in the frame; return the points of the frames that are now decided."""
+        background, finder = self._prepared()
+        image = prepare_image(frame.image, light_animals=self._settings.light_animals)
+        difference = cv2.subtract(background.image, image)
+        blobs = [
+            find_blobs(cv2.bitwise_and(difference[area.window], area.mask), self._filter, area.spots)
+            for area in self._areas
+        ]
+        places = np.zeros((len(blobs), self._settings.candidates, 2))
+        costs = np.full(places.shape[:2], np.inf)
+        for place, (area, found) in enumerate(zip(self._areas, blobs, strict=True)):
+            found["x"] += area.window[1].start
+            found["y"] += area.window[0].start
+            places[place, : len(found)] = np.stack([found["x"], found["y"]], axis=1)
+            costs[place, : len(found)] = self._look_costs(found)
+        self._waiting.append(blobs)
+        return self._points(finder.append(places, costs, frame.time))
+
+    def finish(self) -> Points:
+        """Return the points of the last frames."""
+        return self._points(self._prepared()[1].finish())
+
+    def _prepared(self) -> tuple[Background, PathFinder]:
+        if self._background is None or self._finder is None:
+            raise RuntimeError("call prepare before update")
+        return self._background, self._finder
+
+    def _look_costs(self, blobs: Blobs) -> npt.NDArray[np.float64]:
+        """Return how little blobs look like the animals of this recording."""
+        look = self._prepared()[0].look
+        area = np.log(blobs["area"] / look.area) / _AREA_SPREAD
+        contrast = np.log(np.maximum(blobs["contrast"], 1) / look.contrast) / _CONTRAST_SPREAD
+        return np.asarray(0.5 * (area**2 + contrast**2) + _ALWAYS_THERE * blobs["marked"])
+
+    def _points(self, choices: Iterable[Choices]) -> Points:
+        lost = PathCosts(1, 1).lost
+        tables = [no_points()]
+        for chosen in choices:
+            candidates = self._waiting.popleft()
+            picked = [
+                (place, candidates[place][choice]) for place, choice in enumerate(chosen) if choice >= 0
+            ]
+            if picked:
+                blobs = np.array([blob for _, blob in picked])
+                points = np.zeros(len(picked), POINT)
+                for name in ("x", "y", "length", "width", "angle", "area"):
+                    points[name] = blobs[name]
+                points["frame"] = self._decided
+                points["roi"] = [self._areas[place].roi.number for place, _ in picked]
+                points["identity"] = 1
+                points["score"] = 1 / (1 + np.exp(self._look_costs(blobs) - lost))
+                points["status"] = np.where(blobs["marked"] > 0.5, Status.BY_LOOKS, Status.DETECTED)
+                tables.append(points)
+            self._decided += 1
+        return np.concatenate(tables)

@@ -1,0 +1,44 @@
+"""What a tracker does: look at a recording beforehand, take frames in order, give points."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from imgstore import Frame, FrameSequence
+from tracking.background import Progress
+from tracking.points import Points
+from tracking.roi import ROI
+
+
+class Tracker(Protocol):
+    """Finds the animals of all regions in frames that come in order."""
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """What the tracker was told and what it has learnt, as plain values for the result file."""
+
+    def prepare(
+        self, frames: FrameSequence, rois: list[ROI], progress: Progress | None = None
+    ) -> npt.NDArray[np.uint8]:
+        """Look at the whole recording; return what frames are compared with, (rows, columns) grey.
+
+        Raises EmptyRecordingError or RegionError.
+        """
+
+    def update(self, frame: Frame) -> Points:
+        """Take the next frame; return the points that are now decided, of this frame or earlier ones.
+
+        The column `frame` counts the calls from 0.
+        """
+
+    def finish(self) -> Points:
+        """Return the points that were not decided yet."""
+
+
+class TrackerFactory(Protocol):
+    """Makes a tracker with its default settings."""
+
+    def __call__(self) -> Tracker:
+        """Return a new tracker."""
