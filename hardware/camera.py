@@ -75,7 +75,7 @@ class CameraSettings:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
+        if self.size is not None and min(self.size) < 1:
             raise SettingError(f"size is (rows, columns), both at least 1, not {self.size}")
         if self.rate is not None and not 0 < self.rate < float("inf"):
             raise SettingError(f"rate is a number of frames per second above 0, not {self.rate}")

@@ -47,7 +47,7 @@ def load_chunk_index(stem: Path) -> ChunkIndex | None:
     file = stem.with_name(stem.name + ".npz")
     try:
         if file.is_file():
-            with np.load(file, allow_pickle=False) as content:
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
                 numbers, times = content["frame_number"], content["frame_time"]
         else:
             file = stem.with_name(stem.name + ".yaml")

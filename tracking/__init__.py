@@ -18,6 +18,7 @@ from tracking.points import COLUMNS, POINT, Points, Status
 from tracking.results import Results, ResultWriter, RunInfo, open_results
 from tracking.retrack import Retracked, median_image, retrack
 from tracking.roi import ROI
+from tracking.score import Score, score
 from tracking.targets import find_targets
 from tracking.trackers import TRACKERS, Tracker
 
@@ -40,6 +41,7 @@ __all__ = [
     "Results",
     "Retracked",
     "RunInfo",
+    "Score",
     "SettingsError",
     "Status",
     "TargetsNotFoundError",
@@ -54,4 +56,5 @@ __all__ = [
     "open_layout",
     "open_results",
     "retrack",
+    "score",
 ]

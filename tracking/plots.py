@@ -106,15 +106,16 @@ def _draw_tracks(axes: Axes, results: Results, times: Numbers) -> None:
         xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), xlabel="x (px)", ylabel="y (px)", aspect="equal"
     )
     colours = mpl.cm.ScalarMappable(Normalize(0, (span.vmax or 1) / scale), _TIME_COLOURS)
+    below = axes.inset_axes((0.2, -0.12, 0.6, 0.018))
     axes.figure.colorbar(
-        colours, ax=axes, location="bottom", label=f"time ({unit}); red: last place", shrink=0.6, aspect=50
+        colours, cax=below, orientation="horizontal", label=f"time ({unit}); red: last place"
     )
 
 
 def _draw_strips(
     figure: Figure, grid: GridSpecFromSubplotSpec, rois: Sequence[ROI], points: Points, times: Numbers
 ) -> None:
-    span = float(times[-1]) if len(times) else 1.0
+    span = float(times[-1]) if len(times) > 1 else 1.0
     unit, scale = _time_unit(span)
     tables = {roi.number: points[points["roi"] == roi.number] for roi in rois}
     speeds = {

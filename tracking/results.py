@@ -117,6 +117,19 @@ class ResultWriter:
             raise ResultFileError(
                 f"the result {path} cannot be made ({_reason(exc)}); give a place to write with --out"
             ) from exc
+        try:
+            self._lay_out(info, rois, targets)
+        except BaseException:
+            self._file.close()
+            path.unlink()
+            raise
+        self._new_frames: list[tuple[int, int, float]] = []
+        self._new_points: list[Points] = []
+        self._flushed_at = time.monotonic()
+        self._closed = False
+
+    def _lay_out(self, info: RunInfo, rois: list[ROI], targets: npt.NDArray[np.float64] | None) -> None:
+        """Make everything that the file will ever have: SWMR allows nothing new afterwards."""
         _write_info(self._file, info)
         _write_regions(self._file, rois, targets)
         self._frames = _table(self._file, "frames", _FRAME, _FRAME_COLUMNS)
@@ -124,10 +137,6 @@ class ResultWriter:
         self._events = _table(self._file, "events", _EVENT)
         self._backgrounds = _image_series(self._file, "backgrounds", info.shape[:2])
         self._file.swmr_mode = True
-        self._new_frames: list[tuple[int, int, float]] = []
-        self._new_points: list[Points] = []
-        self._flushed_at = time.monotonic()
-        self._closed = False
 
     def append(self, frame: Frame, points: Points) -> None:
         """Write that a frame was looked at, and points that were decided, of it or of earlier ones."""
@@ -152,7 +161,7 @@ class ResultWriter:
 
     def append_event(self, at: float, kind: str, detail: Mapping[str, object], roi: int = 0) -> None:
         """Write that something happened, in a region or (0) in all."""
-        _extend(self._events, np.array([(at, roi, kind, json.dumps(detail))], _EVENT))
+        _extend(self._events, np.array([(at, roi, kind.encode(), json.dumps(detail).encode())], _EVENT))
 
     def flush(self) -> None:
         """Hand everything to the operating system, so that a killed process keeps it."""
@@ -337,7 +346,7 @@ def _write_info(file: h5py.File, info: RunInfo) -> None:
 def _write_regions(file: h5py.File, rois: list[ROI], targets: npt.NDArray[np.float64] | None) -> None:
     rows, first = [], 0
     for roi in rois:
-        name = roi.name.encode()[:64].decode(errors="ignore")
+        name = roi.name.encode()[:64].decode(errors="ignore").encode()
         rows.append((roi.number, roi.value, name, *roi.rectangle, first, len(roi.polygon)))
         first += len(roi.polygon)
     file.create_dataset("rois", data=np.array(rows, _ROI))

@@ -67,7 +67,7 @@ def make_tubes(rng: np.random.Generator) -> tuple[Tube, ...]:
     step_x = (1 - 2 * _MARGIN_X) / TUBE_COLUMNS
     step_y = (1 - 2 * _MARGIN_Y) / TUBE_ROWS
     half = _FILL_X / TUBE_COLUMNS / 2 * (right - left)
-    tubes = []
+    tubes: list[Tube] = []
     for column in range(TUBE_COLUMNS):
         for row in range(TUBE_ROWS):
             x = left + (_MARGIN_X + (column + 0.5) * step_x) * (right - left)
@@ -89,7 +89,8 @@ def rack_to_frame(rows: int, columns: int) -> npt.NDArray[np.float64]:
     size = np.array([RACK_SIZE[1], RACK_SIZE[0]]) * scale
     offset = (np.array([columns, rows]) - size) / 2
     seen = (np.array(SEEN_TARGETS) + 0.5) * scale - 0.5 + offset
-    return cv2.getAffineTransform(np.float32(RACK_TARGETS), seen.astype(np.float32)).astype(np.float64)
+    affine = cv2.getAffineTransform(np.array(RACK_TARGETS, np.float32), seen.astype(np.float32))
+    return np.asarray(affine, np.float64)
 
 
 def transform(affine: npt.NDArray[np.float64], points: Points) -> Points:

@@ -152,7 +152,7 @@ def _walk_about(fly: Fly, rng: np.random.Generator, block: int, start: Poses, en
 
 
 def _rest_long(fly: Fly, rng: np.random.Generator, block: int, start: Poses, end: Poses) -> _Wishes:
-    yield 0.8, start + [fly.tube.food_side * rng.uniform(-20, 20), 0, 0]
+    yield 0.8, start + np.array([rng.uniform(-20, 20), 0, 0])
     while True:
         yield rng.uniform(10.5, 11.5), end
 
@@ -201,7 +201,7 @@ def _distance(a: Poses, b: Poses) -> float:
 
 
 def _act(start: Poses, legs: Sequence[_Leg], rng: np.random.Generator) -> Poses:
-    """Return the poses of a whole block: at each stop a fly settles, rests, and turns to where it goes next."""
+    """Return the poses of a whole block: at each stop a fly settles, rests, turns, walks on."""
     times, poses = [np.zeros(1)], [start[np.newaxis]]
     clock, rest = 0.0, start
     for leg in legs:
@@ -239,7 +239,8 @@ def _walk(start: Poses, goal: Poses, seconds: float, rng: np.random.Generator) -
 
 def _ease(part: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return a smooth way from 0 to 1."""
-    return part * part * (3 - 2 * part)
+    smooth: npt.NDArray[np.float64] = part * part * (3 - 2 * part)
+    return smooth
 
 
 def _turned(heading: float, towards: float, period: float = 2 * np.pi) -> float:
@@ -254,4 +255,5 @@ def _jiggle(rng: np.random.Generator) -> Poses:
     swings = [
         size * np.sin(2 * np.pi * grid * rng.uniform(1.5, 4) + rng.uniform(0, 6)) for size in (0.6, 0.5, 0.08)
     ]
-    return np.stack(swings, axis=1) * bout[:, np.newaxis]
+    poses: Poses = np.stack(swings, axis=1) * bout[:, np.newaxis]
+    return poses

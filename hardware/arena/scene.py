@@ -1,6 +1,7 @@
 """What the arena looks like: functions of arrays, from geometry and poses to grey images."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -42,7 +43,7 @@ def render_background(tubes: Sequence[Tube], rows: int, columns: int, rng: np.ra
     scale = scale_for(rows, columns)
     if scale < 1:
         rack = _blur(rack, 0.4 / scale)
-    frame = cv2.warpAffine(
+    frame: npt.NDArray[Any] = cv2.warpAffine(
         rack,
         rack_to_frame(rows, columns),
         (columns, rows),
@@ -95,9 +96,12 @@ def _fly_opacity(
     cosine, sine = of_fly(np.cos(headings)), of_fly(np.sin(headings))
     along = (dx * cosine + dy * sine) / of_fly(half_lengths)
     across = (dy * cosine - dx * sine) / of_fly(half_widths)
-    inside = (1 - np.sqrt(along * along + across * across)) * of_fly(half_widths)  # some pixels from the edge
+    radius = np.sqrt(along * along + across * across)
+    slope = np.sqrt((along / of_fly(half_lengths)) ** 2 + (across / of_fly(half_widths)) ** 2)
+    inside = (1 - radius) * np.maximum(radius, 0.5) / (slope + 1e-3)  # pixels from the edge, near it
     body = np.clip(0.5 + inside / 2.5, 0, 1)
-    return body * np.clip(1.0 + 0.55 * (along + 0.2), 0.62, 0.97)
+    wings = np.clip(1.0 + 0.9 * (along + 0.5), 0.55, 0.96)  # few pixels: the centre of darkness stays
+    return np.asarray(body * wings, np.float32)
 
 
 def make_noise(rows: int, columns: int, rng: np.random.Generator) -> tuple[Image, Image]:
@@ -131,7 +135,7 @@ def add_noise(frame: Image, noise: tuple[Image, Image], mask: Image, rng: np.ran
 def _plate() -> Grey:
     """Return the plate under everything, lit from the right."""
     y, x = np.mgrid[: RACK_SIZE[0], : RACK_SIZE[1]].astype(np.float32)
-    level = 78 + 54 * x / RACK_SIZE[1] - 14 * ((y - 480) / 480) ** 2
+    level = 84 + 50 * x / RACK_SIZE[1] - 10 * ((y - 560) / 480) ** 2
     level -= 45 * np.exp(-x / 14)
     level[(x > 1246) & (y > 60)] = 40
     for edge in (70, 125, 795, 880):
@@ -141,8 +145,7 @@ def _plate() -> Grey:
 
 def _draw_rack(rack: Grey, tubes: Sequence[Tube]) -> None:
     """Draw the bars that hold the tubes, and the dark gaps at the outer ends."""
-    rows, columns = RACK_SIZE
-    x = np.arange(columns, dtype=np.float32)
+    x = np.arange(RACK_SIZE[1], dtype=np.float32)
     bars = 84 + 20 * x / _DIVIDER
     bars[_DIVIDER:] = 126 + 34 * (x[_DIVIDER:] - _DIVIDER) / _DIVIDER
     top, bottom = int(tubes[0].y - 34), int(tubes[9].y + 34)
@@ -165,7 +168,13 @@ def _draw_tube(rack: Grey, tube: Tube, rng: np.random.Generator) -> None:
     y, x = np.mgrid[y0 : y0 + 57, outer[0] : outer[1]].astype(np.float32)
     across = (y - np.float32(tube.y)) / TUBE_HALF_HEIGHT
     light = 108 + 24 * x / _DIVIDER if tube.food_side < 0 else 150 + 8 * (x - _DIVIDER) / _DIVIDER
-    inside = light + rng.uniform(-3, 3) + 11 * np.exp(-(((across - 0.15) / 0.5) ** 2)) - 12 * across**4
+    inside = (
+        light
+        + rng.uniform(-3, 3)
+        - 9 * ((tube.y - 440) / 340) ** 2
+        + 11 * np.exp(-(((across - 0.15) / 0.5) ** 2))
+        - 12 * across**4
+    )
     inside = _with_plug(inside, tube, x, across, rng)
     inside = _with_food(inside, tube, x, across, rng)
     glass = _step((1.02 - np.abs(across)) * TUBE_HALF_HEIGHT, 2.5)
@@ -177,21 +186,21 @@ def _draw_tube(rack: Grey, tube: Tube, rng: np.random.Generator) -> None:
 def _with_plug(inside: Grey, tube: Tube, x: Grey, across: Grey, rng: np.random.Generator) -> Grey:
     """Return the inside of a tube with cotton at its inner end: round, blurred, grey."""
     depth = (x - np.float32(tube.plug)) * -tube.food_side  # into the plug
-    length = rng.uniform(60, 80)
+    length = rng.uniform(65, 125)
     middle, half = length / 2, length / 2
     form = 1 - ((np.abs(depth - middle) / half) ** 2.6 + (np.abs(across) / 0.98) ** 3)
-    cotton = _step(form * 12, rng.uniform(2.0, 5.0))
+    cotton = _step(form * 12, rng.uniform(2.0, 9.0))
     fibres = _blur(rng.standard_normal(x.shape, dtype=np.float32), 3) * 16
-    return inside - cotton * (rng.uniform(26, 36) + fibres)
+    return inside - cotton * (rng.uniform(18, 32) + fibres)
 
 
 def _with_food(inside: Grey, tube: Tube, x: Grey, across: Grey, rng: np.random.Generator) -> Grey:
     """Return the inside of a tube with opaque food at its outer end."""
     depth = (x - np.float32(tube.food)) * tube.food_side
     meniscus = 4 * across**2
-    food = _step(depth + meniscus, 4)
+    food = _step(depth + meniscus - 5, rng.uniform(4, 16))
     crumbs = _blur(rng.standard_normal(x.shape, dtype=np.float32), 4) * 18
-    level = 82 - 0.55 * np.clip(depth, 0, 110) if tube.food_side < 0 else 104 - 0.04 * depth
+    level = 80 - 0.5 * np.clip(depth, 0, 110) if tube.food_side < 0 else 104 - 0.04 * depth
     return inside + food * (level + crumbs - inside)
 
 
@@ -254,8 +263,8 @@ def _draw_target(rack: Grey, x: float, y: float) -> None:
 def _stains(rng: np.random.Generator) -> Grey:
     """Return slow changes of brightness all over, shape of the rack."""
     rows, columns = RACK_SIZE
-    coarse = rng.standard_normal((rows // 40, columns // 40), dtype=np.float32)
-    return cv2.resize(coarse, (columns, rows), interpolation=cv2.INTER_CUBIC) * np.float32(1.5)
+    coarse = rng.standard_normal((rows // 80, columns // 80), dtype=np.float32)
+    return cv2.resize(coarse, (columns, rows), interpolation=cv2.INTER_CUBIC) * np.float32(2.5)
 
 
 def _ellipse(
@@ -274,8 +283,10 @@ def _ellipse(
 
 def _step(distance: Grey, width: float) -> Grey:
     """Return 0 outside (`distance` below 0), 1 inside, and a ramp of `width` pixels in between."""
-    return np.clip(0.5 + distance / np.float32(width), 0, 1)
+    ramp: Grey = np.clip(0.5 + distance / np.float32(width), 0, 1)
+    return ramp
 
 
-def _blur(image: Grey, sigma: float) -> Grey:
-    return cv2.GaussianBlur(image, (0, 0), max(sigma, 0.1))
+def _blur(image: npt.NDArray[Any], sigma: float) -> Grey:
+    blurred = cv2.GaussianBlur(image.astype(np.float32, copy=False), (0, 0), max(sigma, 0.1))
+    return np.asarray(blurred, np.float32)

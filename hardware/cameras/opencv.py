@@ -105,10 +105,6 @@ class OpenCVCamera:
             raise CameraStateError(f"{self._name} runs already; stop it first")
         capture = self._open_capture()
         try:
-            if not capture.isOpened():
-                raise CameraNotFoundError(
-                    f"{self._name} cannot be opened; another program may be using it, or it is no camera"
-                )
             self._spec = self._configure(capture)
         except BaseException:
             capture.release()
@@ -143,7 +139,11 @@ class OpenCVCamera:
             self._spec = None
 
     def _configure(self, capture: Capture) -> FrameSpec:
-        """Ask for size and rate, and return what frames will be. Raises SettingError."""
+        """Ask for size and rate, and return what frames will be."""
+        if not capture.isOpened():
+            raise CameraNotFoundError(
+                f"{self._name} cannot be opened; another program may be using it, or it is no camera"
+            )
         size, rate = self._settings.size, self._settings.rate
         if size is not None:
             capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[0])

@@ -1,0 +1,47 @@
+"""Cameras, and the recorder that hands their frames to sinks.
+
+`open_camera("simulated")` gives a camera, `frames(camera)` its frames, `Recorder` writes them down.
+"""
+
+from hardware.camera import (
+    CAMERAS,
+    SOURCES,
+    Camera,
+    CameraMaker,
+    CameraSettings,
+    frames,
+    open_camera,
+)
+from hardware.cameras.simulated import SimulatedCamera
+from hardware.errors import (
+    CameraNotFoundError,
+    CameraStateError,
+    CameraTimeoutError,
+    CaptureError,
+    HardwareError,
+    SettingError,
+    SourceError,
+)
+from hardware.recorder import Recorder, RecordLimit, RecordProgress, RecordSummary
+
+__all__ = [
+    "CAMERAS",
+    "SOURCES",
+    "Camera",
+    "CameraMaker",
+    "CameraNotFoundError",
+    "CameraSettings",
+    "CameraStateError",
+    "CameraTimeoutError",
+    "CaptureError",
+    "HardwareError",
+    "RecordLimit",
+    "RecordProgress",
+    "RecordSummary",
+    "Recorder",
+    "SettingError",
+    "SimulatedCamera",
+    "SourceError",
+    "frames",
+    "open_camera",
+]

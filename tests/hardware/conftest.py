@@ -1,0 +1,43 @@
+"""Cameras to test with."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.video.frame import VideoFrame
+
+from hardware import Camera, CameraSettings, open_camera
+
+VIDEO_FRAMES = 12
+VIDEO_RATE = 25
+VIDEO_SHAPE = (48, 64)
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 12 frames at 25 per second; each is as bright as ten times its number."""
+    path = tmp_path_factory.mktemp("video") / "a video [1].mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=VIDEO_RATE, options={"crf": "10"})
+        stream.height, stream.width = VIDEO_SHAPE
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = Fraction(1, VIDEO_RATE)
+        for number in range(VIDEO_FRAMES):
+            frame = VideoFrame.from_ndarray(np.full((*VIDEO_SHAPE, 3), 10 * number, np.uint8), format="bgr24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture(params=["simulated", "simulated in real time", "video", "video in real time"])
+def make_camera(request: pytest.FixtureRequest, video: Path) -> Callable[[], Camera]:
+    """What makes a camera of each kind that needs no device."""
+    realtime = request.param.endswith("real time")
+    if request.param.startswith("video"):
+        return lambda: open_camera(f"video:{video}", CameraSettings(realtime=realtime))
+    settings = CameraSettings(size=(240, 320), rate=100, realtime=realtime)
+    return lambda: open_camera("simulated", settings)

@@ -1,0 +1,237 @@
+"""What every camera promises, and what is special to each."""
+
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from hardware import (
+    CAMERAS,
+    CameraNotFoundError,
+    CameraSettings,
+    CameraStateError,
+    CameraTimeoutError,
+    HardwareError,
+    SettingError,
+    SourceError,
+    frames,
+    open_camera,
+)
+from hardware.cameras.opencv import OpenCVCamera
+
+TIMEOUT = 5.0
+
+
+def test_frames_look_as_the_spec_says(make_camera):
+    camera = make_camera()
+    camera.start()
+    try:
+        for _ in range(3):
+            frame = camera.read(TIMEOUT)
+            camera.spec.check(frame.image)
+    finally:
+        camera.stop()
+
+
+def test_numbers_and_times_rise_from_frame_to_frame(make_camera):
+    taken = list(islice(frames(make_camera(), timeout=TIMEOUT), 5))
+
+    assert [frame.index for frame in taken] == list(range(len(taken)))
+    assert np.all(np.diff([frame.number for frame in taken]) >= 1)
+    assert np.all(np.diff([frame.time for frame in taken]) > 0)
+
+
+def test_the_first_frame_has_the_time_of_the_start(make_camera):
+    camera = make_camera()
+    before = time.time()
+    camera.start()
+    after = time.time()
+    first = camera.read(TIMEOUT)
+    camera.stop()
+
+    if not camera.live:  # a live one may have lost it
+        assert first.number == 0
+        assert before <= first.time <= after
+    assert first.time >= before
+
+
+def test_a_source_that_waits_leaves_no_frame_out(make_camera):
+    camera = make_camera()
+    if camera.live:
+        pytest.skip("a live source may lose frames")
+    assert [frame.number for frame in islice(frames(camera), 10)] == list(range(10))
+
+
+def test_an_image_is_not_overwritten_by_the_next_one(make_camera):
+    camera = make_camera()
+    camera.start()
+    try:
+        first = camera.read(TIMEOUT).image
+        copy = first.copy()
+        camera.read(TIMEOUT)
+        np.testing.assert_array_equal(first, copy)
+        first[:] = 0  # it is ours
+    finally:
+        camera.stop()
+
+
+def test_reading_before_the_start_or_after_the_stop_is_an_error(make_camera):
+    camera = make_camera()
+    with pytest.raises(CameraStateError):
+        camera.read(TIMEOUT)
+    camera.start()
+    camera.stop()
+    with pytest.raises(CameraStateError):
+        camera.read(TIMEOUT)
+
+
+def test_starting_twice_is_an_error_and_stopping_twice_is_not(make_camera):
+    camera = make_camera()
+    camera.start()
+    with pytest.raises(CameraStateError):
+        camera.start()
+    camera.stop()
+    camera.stop()
+
+
+def test_a_camera_can_be_started_again_and_counts_anew(make_camera):
+    camera = make_camera()
+    first = list(islice(frames(camera, timeout=TIMEOUT), 4))
+    second = list(islice(frames(camera, timeout=TIMEOUT), 4))
+
+    assert second[0].index == 0
+    for a in first:
+        for b in second:
+            if a.number == b.number:
+                np.testing.assert_array_equal(a.image, b.image)
+    if not camera.live:
+        assert [frame.number for frame in second] == [0, 1, 2, 3]
+
+
+def test_frames_stops_the_camera_when_its_caller_leaves(make_camera):
+    camera = make_camera()
+    source = frames(camera, timeout=TIMEOUT)
+    next(source)
+    source.close()
+    with pytest.raises(CameraStateError):
+        camera.read(TIMEOUT)
+
+
+@pytest.mark.parametrize("name", CAMERAS.names())
+def test_every_camera_of_the_table_can_be_imported(name):
+    assert callable(CAMERAS.get(name))
+
+
+@pytest.mark.parametrize(
+    "source", ["simulate", "", "film.mp4", "video:", "opencv:", "opencv:front", "simulated:2"]
+)
+def test_a_source_that_names_no_camera_is_an_error(source):
+    with pytest.raises(SourceError):
+        open_camera(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "settings"),
+    [
+        ("simulated", CameraSettings(colour=True)),
+        ("simulated", CameraSettings(size=(10, 10))),
+        ("video:film.mp4", CameraSettings(rate=10)),
+        ("video:film.mp4", CameraSettings(seed=0)),
+        ("opencv:0", CameraSettings(seed=1)),
+        ("opencv:0", CameraSettings(start_time=0.0)),
+    ],
+)
+def test_a_setting_that_a_camera_cannot_take_is_an_error(source, settings):
+    with pytest.raises(SettingError):
+        open_camera(source, settings)
+
+
+@pytest.mark.parametrize("wrong", [{"rate": 0.0}, {"rate": float("nan")}, {"size": (0, 4)}, {"seed": -1}])
+def test_settings_are_checked_when_they_are_made(wrong):
+    with pytest.raises(SettingError):
+        CameraSettings(**wrong)
+
+
+def test_a_video_gives_its_frames_in_order_and_then_ends(video):
+    taken = list(frames(open_camera(f"video:{video}", CameraSettings(start_time=1000.0))))
+
+    assert [frame.number for frame in taken] == list(range(12))
+    np.testing.assert_allclose([frame.time for frame in taken], 1000 + np.arange(12) / 25)
+    np.testing.assert_allclose([frame.image.mean() for frame in taken], np.arange(12) * 10, atol=2)
+
+
+def test_a_video_in_colour_has_three_channels(video):
+    frame = next(frames(open_camera(f"video:{video}", CameraSettings(colour=True))))
+    assert frame.image.shape == (48, 64, 3)
+
+
+def test_a_file_that_is_no_video_is_named_when_the_camera_starts(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("not a video")
+    for wrong in (path, tmp_path / "absent.mp4"):
+        camera = open_camera(f"video:{wrong}")
+        with pytest.raises(CameraNotFoundError, match=wrong.name):
+            camera.start()
+
+
+def test_a_reader_who_is_late_misses_frames_of_a_live_source():
+    camera = open_camera("simulated", CameraSettings(size=(96, 128), rate=1000, realtime=True))
+    source = frames(camera)
+    next(source)
+    time.sleep(0.05)
+    assert next(source).number > 1
+    source.close()
+
+
+def test_a_frame_that_is_not_due_in_time_is_a_timeout():
+    camera = open_camera("simulated", CameraSettings(size=(96, 128), rate=0.1, realtime=True))
+    camera.start()
+    try:
+        assert camera.read(TIMEOUT).number == 0
+        with pytest.raises(CameraTimeoutError):
+            camera.read(0.01)
+    finally:
+        camera.stop()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="devices are files on Linux only")
+def test_a_camera_that_is_not_there_is_named_and_nothing_is_printed(capfd):
+    camera = open_camera("opencv:/dev/video987")
+    with pytest.raises(CameraNotFoundError, match="/dev/video987"):
+        camera.start()
+    assert capfd.readouterr() == ("", "")
+
+
+def film(path: Path, **settings: object) -> OpenCVCamera:
+    """Return an OpenCV camera that films a file."""
+    return OpenCVCamera(
+        "film", lambda: cv2.VideoCapture(str(path), cv2.CAP_FFMPEG), CameraSettings(**settings)
+    )
+
+
+@pytest.mark.parametrize(
+    ("colour", "shape"), [(False, (48, 64)), (True, (48, 64, 3))], ids=["grey", "colour"]
+)
+def test_an_opencv_camera_counts_frames_and_fails_when_there_are_no_more(video, colour, shape):
+    camera = film(video, colour=colour)
+    camera.start()
+    assert camera.live
+    assert camera.spec.shape == shape
+    taken = [camera.read(TIMEOUT) for _ in range(12)]
+    with pytest.raises(HardwareError):
+        camera.read(TIMEOUT)
+    camera.stop()
+
+    assert [frame.number for frame in taken] == list(range(12))
+    assert np.all(np.diff([frame.time for frame in taken]) > 0)
+    np.testing.assert_allclose([frame.image.mean() for frame in taken], np.arange(12) * 10, atol=4)
+
+
+def test_an_opencv_camera_that_gives_another_size_or_rate_is_an_error(video):
+    for wrong in ({"size": (480, 640)}, {"rate": 100.0}):
+        with pytest.raises(SettingError):
+            film(video, **wrong).start()

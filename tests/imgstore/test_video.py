@@ -1,0 +1,113 @@
+"""Plain video files as sequences of frames."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+import imgstore
+from imgstore import FrameIndexError, NotAStoreError, VideoError
+from tests.conftest import numbered_images
+
+
+def write_video(path, count, *, codec="libx264", pts=None, **options):
+    """Write numbered images with B-frames, as cameras and editors do."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=20, options={k: str(v) for k, v in options.items()})
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for place, image in enumerate(numbered_images((32, 48), count)):
+            frame = av.VideoFrame.from_ndarray(image, format="gray").reformat(format="yuv420p")
+            frame.pts = pts[place] if pts else place * 50
+            frame.time_base = Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def bar_of(image):
+    return int(image[16].astype(int).argmax())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"bf": 3, "g": 12},
+        {"bf": 3, "g": 12, "x264-params": "open-gop=1"},
+        {"bf": 0, "g": 250},
+        {"g": 1},
+        {"bf": 2, "g": 2, "x264-params": "open-gop=1:scenecut=0"},
+    ],
+    ids=["B-frames", "open GOP", "one GOP", "keyframes only", "short GOPs"],
+)
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_the_frame_asked_for_is_the_frame_returned(tmp_path, options, ending):
+    path = write_video(tmp_path / f"a.{ending}", 90, crf=5, **options)
+    with imgstore.open_video(path) as video:
+        assert len(video) == 90
+        in_sequence = [frame.image for frame in video]
+        assert [abs(bar_of(image) - (3 * n) % 44) <= 3 for n, image in enumerate(in_sequence)].count(
+            False
+        ) == 0
+        for index in np.random.default_rng(2).integers(0, 90, 200).tolist():
+            np.testing.assert_array_equal(video[index].image, in_sequence[index])
+
+
+def test_times_are_the_files_own(tmp_path):
+    stamps = [0, 50, 100, 900, 950, 2000]
+    path = write_video(tmp_path / "a.mkv", 6, pts=stamps)
+    with imgstore.open_video(path, start_time=1000.0) as video:
+        np.testing.assert_allclose(video.times, 1000 + np.array(stamps) / 1000)
+        assert video[-1].time == pytest.approx(1002.0)
+        assert video.numbers.tolist() == list(range(6))
+
+
+def test_colour_and_grey(tmp_path):
+    path = write_video(tmp_path / "a.mp4", 3)
+    with imgstore.open_video(path, colour=True) as video:
+        assert video.spec.shape == (32, 48, 3)
+        assert video[1].image.shape == (32, 48, 3)
+    with imgstore.open_video(path) as video:
+        assert video[1].image.shape == (32, 48)
+
+
+def test_grey_of_a_video_in_the_range_of_television_is_the_grey_that_is_shown(tmp_path):
+    path = write_video(tmp_path / "a.mp4", 3, crf=1)
+    with imgstore.open_video(path) as grey, imgstore.open_video(path, colour=True) as colour:
+        np.testing.assert_allclose(grey[1].image.astype(int), colour[1].image.mean(axis=2), atol=3)
+
+
+def test_outside_of_the_file_is_an_error(tmp_path):
+    with imgstore.open_video(write_video(tmp_path / "a.mp4", 3)) as video:
+        for index in (3, -4):
+            with pytest.raises(FrameIndexError, match="3 frames"):
+                video[index]
+
+
+def test_what_is_no_video_is_told_so(tmp_path):
+    (tmp_path / "text.mp4").write_text("this is text")
+    (tmp_path / "empty.mp4").touch()
+    for name in ("text.mp4", "empty.mp4", "nowhere.mp4"):
+        with pytest.raises(VideoError, match=name):
+            imgstore.open_video(tmp_path / name)
+
+
+def test_a_cut_video_gives_an_error_where_it_ends_not_wrong_frames(tmp_path):
+    path = write_video(tmp_path / "a.mkv", 90, g=10, crf=5)
+    with imgstore.open_video(path) as video:
+        whole = [frame.image for frame in video]
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    with imgstore.open_video(path) as video:
+        assert 0 < len(video) < 90
+        for index in range(len(video) - 1):
+            np.testing.assert_array_equal(video[index].image, whole[index])
+
+
+def test_a_source_is_a_store_or_a_video(tmp_path, make_store):
+    with imgstore.open_source(make_store()) as store:
+        assert len(store) == 12
+    with imgstore.open_source(write_video(tmp_path / "a.mp4", 3)) as video:
+        assert len(video) == 3
+    with pytest.raises(NotAStoreError):
+        imgstore.open_source(tmp_path)

@@ -1,0 +1,72 @@
+"""The command `ethostore`: finds the subcommand, turns errors into exit codes."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+import imgstore
+from hardware import HardwareError
+from imgstore import ImgstoreError
+from tools.console import err
+from tools.demo import demo
+from tools.export import export
+from tools.frame import frame
+from tools.info import info
+from tools.plot import plot
+from tools.record import record
+from tools.track import track
+from tracking import TrackingError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Record animals for days into chunked frame stores, seek in them, track them.\n\n"
+    "Try `ethostore demo` first: it makes one of everything and says what to do next.",
+)
+for command in (demo, record, info, frame, track, plot, export):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ethostore {imgstore.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options that stand before the subcommand."""
+
+
+def main() -> None:
+    """Run the command line; exit with 0, 1 after an error, 2 after a wrong call."""
+    try:
+        app(prog_name="ethostore")
+    except (ImgstoreError, HardwareError, TrackingError) as exc:
+        _fail(str(exc))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader, `head` say, has enough
+        sys.exit(0)
+    except OSError as exc:
+        _fail(f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc))
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        sys.exit(130)
+
+
+def _fail(message: str) -> None:
+    err.print(f"[bold red]error:[/] {_escaped(message)}")
+    sys.exit(1)
+
+
+def _escaped(text: str) -> str:
+    return " ".join(text.split()).replace("[", r"\[")

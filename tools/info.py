@@ -1,0 +1,96 @@
+"""Say what a store holds."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+import imgstore
+from imgstore import StoreReader
+from tools.console import duration_text, folder_size, show, size_text
+
+
+def info(
+    store: Annotated[Path, typer.Argument(help="Folder of the store.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+) -> None:
+    """Say what a store holds: frames, lost frames, times, rate, chunks, size, format, state.
+
+    The state is *complete*, *recording* while a writer has the store open, or *interrupted* if a writer died.
+    """
+    with imgstore.open(store) as reader:
+        facts = summarize(reader)
+    show(facts if as_json else _readable(facts), as_json=as_json)
+
+
+def summarize(reader: StoreReader) -> dict[str, Any]:
+    """Return the facts about a store as plain values; times are ISO 8601 in the store's zone."""
+    metadata = reader.metadata
+    facts: dict[str, Any] = {
+        "store": str(reader.path),
+        "state": reader.state,
+        "format": metadata.format,
+        "lossless": reader.lossless,
+        "shape": list(metadata.spec.shape),
+        "dtype": metadata.spec.dtype.name,
+        "frames": len(reader),
+        "first_number": None,
+        "last_number": None,
+        "missing_numbers": 0,
+        "first_time": None,
+        "last_time": None,
+        "duration_s": 0.0,
+        "rate_hz": None,
+        "chunks": len(reader.chunks),
+        "chunksize": metadata.chunksize,
+        "bytes": folder_size(reader.path),
+        "created": metadata.created.astimezone(metadata.timezone).isoformat(),
+        "timezone": metadata.timezone.key,
+        "uuid": metadata.uuid,
+        "metadata": dict(metadata.user),
+    }
+    if len(reader):
+        facts |= _frame_facts(reader)
+    return facts
+
+
+def _frame_facts(reader: StoreReader) -> dict[str, Any]:
+    numbers, times = reader.numbers, reader.times
+    facts: dict[str, Any] = {
+        "first_number": int(numbers[0]),
+        "last_number": int(numbers[-1]),
+        "missing_numbers": int(np.ptp(numbers)) + 1 - len(np.unique(numbers)),
+    }
+    known = times[np.isfinite(times)]
+    if len(known):
+        facts |= {
+            "first_time": reader.local_time(float(known.min())).isoformat(),
+            "last_time": reader.local_time(float(known.max())).isoformat(),
+            "duration_s": float(np.ptp(known)),
+        }
+        interval = float(np.median(np.diff(known))) if len(known) > 1 else 0.0
+        facts["rate_hz"] = round(1 / interval, 4) if interval > 0 else None
+    return facts
+
+
+def _readable(facts: dict[str, Any]) -> dict[str, object]:
+    rows, columns, *channels = facts["shape"]
+    rate = f"{facts['rate_hz']:.4g} frames/s" if facts["rate_hz"] else "unknown"
+    lines = {
+        "store": facts["store"],
+        "state": facts["state"],
+        "format": f"{facts['format']}, {'lossless' if facts['lossless'] else 'lossy'}",
+        "frames": f"{facts['frames']}, {columns}x{rows} {'colour' if channels else 'grey'} {facts['dtype']}",
+        "numbers": f"{facts['first_number']} to {facts['last_number']}, {facts['missing_numbers']} missing",
+        "times": f"{facts['first_time']} to {facts['last_time']} ({facts['timezone']})",
+        "duration": f"{duration_text(facts['duration_s'])} at {rate}",
+        "chunks": f"{facts['chunks']} of up to {facts['chunksize']} frames",
+        "size": size_text(facts["bytes"]),
+        "created": facts["created"],
+        "uuid": facts["uuid"],
+        "metadata": facts["metadata"],
+    }
+    if not facts["frames"]:
+        lines |= {"numbers": "none", "times": "none", "duration": "none"}
+    return lines

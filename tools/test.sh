@@ -1,0 +1,16 @@
+#!/bin/sh
+# Installs ethostore and the tools for its tests into .venv in this checkout, then runs all checks and tests.
+# Arguments go to pytest: sh tools/test.sh -k seek
+
+. "$(dirname "$0")/setup.sh"
+install dev
+PATH=$PWD/.venv/bin:$PATH
+say "ruff: format and lint"
+ruff format --check .
+ruff check .
+say "mypy: types"
+mypy
+say "import-linter: who imports whom"
+lint-imports
+say "pytest: tests"
+exec pytest "$@"
