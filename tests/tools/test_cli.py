@@ -1,0 +1,282 @@
+"""The command line, as a user types it."""
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+import imgstore
+import tracking
+from tests.conftest import ROOT
+from tests.imgstore.test_video import write_video
+
+COMMANDS = ("demo", "record", "info", "frame", "track", "plot", "export")
+
+
+def ethostore(*arguments, cwd, check=True):
+    """Run the command and return what it did."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from tools.cli import main; main()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "COLUMNS": "100"},
+        check=False,
+    )
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+def fails(*arguments, cwd, says, code=1):
+    """Run a command that must fail with one line that says something."""
+    done = ethostore(*arguments, cwd=cwd, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    if code == 1:
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert re.search(says, " ".join(done.stderr.replace("│", " ").split())), done.stderr
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """What the demo makes of ten seconds."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = ethostore("demo", "--out", folder / "made", "--seconds", 10, "--json", cwd=folder)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=str)
+def test_every_command_explains_itself(tmp_path, command):
+    done = ethostore(*command, "--help", cwd=tmp_path)
+    assert "Usage: ethostore" in done.stdout
+    assert len(done.stdout) > 400
+
+
+def test_the_demo_finds_every_fly(demo):
+    assert demo["score"]["known"] == 20 * 200
+    assert demo["score"]["near"] > 0.99
+    assert demo["score"]["median"] < 1
+    assert demo["score"]["worst_near"] > 0.9
+    image = cv2.imread(demo["files"]["plot"])
+    assert min(image.shape[:2]) > 500
+    assert len(Path(demo["files"]["table"]).read_text().splitlines()) > 3900
+
+
+def test_the_demo_leaves_what_is_there_alone(tmp_path):
+    (tmp_path / "mine").write_text("precious")
+    fails("demo", "--out", tmp_path, cwd=tmp_path, says="holds something already")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_video_becomes_a_store_with_its_own_times(tmp_path):
+    stamps = [0, 50, 100, 900, 950, 2000]
+    write_video(tmp_path / "a film.mkv", 6, pts=stamps)
+    ethostore(
+        "record",
+        "video:a film.mkv",
+        "a.store",
+        "--start",
+        "2026-01-02T03:04:05+00:00",
+        "--meta",
+        "age=4",
+        "--chunksize",
+        4,
+        cwd=tmp_path,
+    )
+    facts = json.loads(ethostore("info", "a.store", "--json", cwd=tmp_path).stdout)
+    assert facts["frames"] == 6
+    assert facts["chunks"] == 2
+    assert facts["state"] == "complete"
+    assert facts["metadata"]["age"] == 4
+    assert facts["duration_s"] == pytest.approx(2.0)
+    with imgstore.open(tmp_path / "a.store") as store:
+        np.testing.assert_allclose(store.times, 1767323045 + np.array(stamps) / 1000)
+    assert "6, 48x32 grey uint8" in ethostore("info", "a.store", cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize("chunk_format", imgstore.FORMATS.names())
+def test_every_format_can_be_recorded_and_seen(tmp_path, chunk_format):
+    done = ethostore(
+        "record",
+        "simulated",
+        "a.store",
+        "--format",
+        chunk_format,
+        "--frames",
+        5,
+        "--size",
+        "320x240",
+        "--rate",
+        10,
+        "--json",
+        cwd=tmp_path,
+    )
+    facts = json.loads(done.stdout)
+    assert (facts["frames"], facts["dropped"], facts["stopped_by"]) == (5, 0, "limit")
+    ethostore("frame", "a.store", "out.png", "--number", 3, cwd=tmp_path)
+    with imgstore.open(tmp_path / "a.store") as store:
+        np.testing.assert_array_equal(
+            cv2.imread(str(tmp_path / "out.png"), cv2.IMREAD_GRAYSCALE), store[3].image
+        )
+
+
+def test_ctrl_c_leaves_a_whole_store(tmp_path):
+    recording = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "from tools.cli import main; main()",
+            "record",
+            "simulated",
+            "a.store",
+            "--realtime",
+            "--size",
+            "320x240",
+            "--json",
+        ],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (tmp_path / "a.store" / "000000.mkv").exists():
+        time.sleep(0.05)
+    time.sleep(1)
+    recording.send_signal(signal.SIGINT)
+    output, errors = recording.communicate(timeout=60)
+    assert recording.returncode == 0, errors
+    facts = json.loads(output)
+    assert facts["stopped_by"] == "interrupt"
+    with imgstore.open(tmp_path / "a.store") as store:
+        assert store.state == "complete"
+        assert len([frame.image for frame in store]) == facts["frames"] > 0
+
+
+def test_a_frame_is_found_by_index_number_and_time(demo, tmp_path):
+    store = demo["files"]["store"]
+    with imgstore.open(store) as reader:
+        moment, local = float(reader.times[42]), reader.local_time(float(reader.times[42])).isoformat()
+    pictures = []
+    for place, how in enumerate(
+        (("--index", 42), ("--number", 42), ("--time", moment), ("--time", local), ("--index", -158))
+    ):
+        done = ethostore("frame", store, f"{place}.png", *how, "--json", cwd=tmp_path)
+        assert json.loads(done.stdout)["index"] == 42
+        pictures.append((tmp_path / f"{place}.png").read_bytes())
+    assert len(set(pictures)) == 1
+    ethostore("frame", store, "drawn.png", "--index", 42, "--result", demo["files"]["result"], cwd=tmp_path)
+    assert cv2.imread(str(tmp_path / "drawn.png")).shape == (960, 1280, 3)
+
+
+def test_results_lie_beside_what_was_tracked(demo, tmp_path):
+    ethostore("record", "simulated", "a.store", "--frames", 40, cwd=tmp_path)
+    first = json.loads(
+        ethostore("track", "a.store", "--layout", "sleep-monitor-20tube", "--json", cwd=tmp_path).stdout
+    )
+    assert re.fullmatch(r"a\.store/[-0-9_]+_archive\.tracks\.h5", first["result"])
+    assert (first["regions"], first["frames"], first["state"]) == (20, 40, "complete")
+    with imgstore.open(tmp_path / "a.store") as store:  # a result in it disturbs nothing
+        assert len(store) == 40
+        uuid = store.metadata.uuid
+    with tracking.open_results(tmp_path / first["result"]) as results:
+        assert results.attributes["store_uuid"] == uuid
+    write_video(tmp_path / "b.mp4", 30)
+    second = json.loads(ethostore("track", "b.mp4", "--json", cwd=tmp_path).stdout)
+    assert re.fullmatch(r"b\.mp4\.[-0-9_]+_archive\.tracks\.h5", second["result"])
+
+
+def test_exports_and_plots_come_from_the_command_line(demo, tmp_path):
+    result = demo["files"]["result"]
+    ethostore("export", result, "a.parquet", cwd=tmp_path)
+    ethostore("plot", result, "a.pdf", cwd=tmp_path)
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+    fails("export", result, "a.parquet", cwd=tmp_path, says="exists already")
+    fails("plot", result, "a.pdf", cwd=tmp_path, says="exists already")
+
+
+def test_errors_say_in_one_line_what_to_do_and_leave_nothing(demo, tmp_path):
+    store = demo["files"]["store"]
+    (tmp_path / "text.mp4").write_text("this is text")
+    (tmp_path / "folder").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    for arguments, says in (
+        (("info", "nowhere"), "nowhere does not exist"),
+        (("info", "folder"), "not a store: it has no metadata.yaml"),
+        (("info", "text.mp4"), "not a store"),
+        (("frame", "text.mp4", "a.png", "--index", 0), "cannot be read as video"),
+        (("frame", store, "a.png", "--index", 200), "holds 200 frames"),
+        (("frame", store, "a.png", "--number", 777), "from 0 to 199"),
+        (("frame", store, "nowhere/a.png", "--index", 1), "nowhere"),
+        (("track", "text.mp4"), "cannot be read as video"),
+        (("track", "nowhere.mp4"), "does not exist"),
+        (("track", "folder"), "not a store"),
+        (("track", store, "--layout", "sleep-monitor-20tubes"), "did you mean 'sleep-monitor-20tube'"),
+        (("track", store, "--layout", "nowhere.yaml"), "cannot be read"),
+        (("track", store, "--tracker", "archiv"), "did you mean 'archive'"),
+        (("track", store, "--out", "nowhere/a.tracks.h5"), "nowhere"),
+        (("track", store, "--out", "text.mp4"), "exists already"),
+        (("record", "video:text.mp4", "a.store"), "cannot be read as video"),
+        (("record", "video:nowhere.mp4", "a.store"), "nowhere.mp4"),
+        (("record", "simulate", "a.store"), "did you mean 'simulated'"),
+        (("record", "opencv:77", "a.store"), "77"),
+        (("record", "simulated", "a.store", "--format", "h265"), "there is no format"),
+        (("record", "simulated", "folder/../text.mp4", "--frames", 3), "is a file"),
+        (("record", "simulated", "text.mp4/a.store", "--frames", 3), "parents is a file"),
+        (("record", "simulated", store, "--frames", 3), "a store already"),
+        (("plot", "text.mp4", "a.png"), "no result file"),
+        (("export", "nowhere.tracks.h5", "a.csv"), "does not exist"),
+        (("export", demo["files"]["result"], "a.xlsx"), "known: .csv, .parquet"),
+    ):
+        fails(*arguments, cwd=tmp_path, says=says)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_wrong_calls_exit_with_2(demo, tmp_path):
+    store = demo["files"]["store"]
+    for arguments, says in (
+        (("frame", store, "a.png"), "give one of --index, --number and --time"),
+        (("frame", store, "a.png", "--time", "noon"), "ISO 8601"),
+        (("frame", store, "a.gif", "--index", 1), "OUT ends in"),
+        (("record", "simulated", "a.store", "--size", "big"), "1280x960"),
+        (("record", "simulated", "a.store", "--meta", "big"), "KEY=VALUE"),
+        (("record", "simulated", "a.store", "--start", "noon"), "Unix seconds"),
+        (("recrod",), "No such command"),
+    ):
+        fails(*arguments, cwd=tmp_path, says=says, code=2)
+
+
+def test_the_readme_runs_word_for_word(tmp_path):
+    readme = (ROOT / "README.md").read_text()
+    shell = re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)
+    commands = [line for block in shell for line in block.splitlines() if line.startswith("ethostore ")]
+    assert len(commands) >= 6
+    for line in commands:
+        ethostore(*shlex.split(line)[1:], cwd=tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "100 (480, 640) 99" in ran.stdout
+    (layout,) = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    (tmp_path / "regions.yaml").write_text(layout)
+    assert len(yaml.safe_load(layout)["regions"]) == 2
+    regions = tracking.open_layout(str(tmp_path / "regions.yaml")).find(np.zeros((480, 640), np.uint8))
+    assert len(regions.rois) == 2
