@@ -12,5 +12,8 @@ say "mypy: types"
 mypy
 say "import-linter: who imports whom"
 lint-imports
+say "loopbio's imgstore, in an environment of its own, to pass stores to and fro"
+ETHOSTORE_LOOPBIO_PYTHON=$(sh tools/loopbio.sh | tail -n 1)
+export ETHOSTORE_LOOPBIO_PYTHON
 say "pytest: tests"
 exec pytest "$@"

@@ -1,0 +1,107 @@
+"""Stores go both ways between this package and loopbio's, each in its own environment."""
+
+import json
+import os
+import subprocess
+
+import numpy as np
+import pytest
+
+import imgstore
+from imgstore import Frame
+from tests.conftest import numbered_images
+
+PYTHON = os.environ.get("ETHOSTORE_LOOPBIO_PYTHON")
+
+pytestmark = pytest.mark.skipif(
+    PYTHON is None, reason="ETHOSTORE_LOOPBIO_PYTHON names no Python with loopbio's imgstore"
+)
+
+SHAPES = [(48, 64), (48, 64, 3), (47, 63)]
+
+READ = """
+import json, sys
+import numpy as np
+from imgstore.stores import new_for_filename
+store = new_for_filename(sys.argv[1])
+images, numbers, times = [], [], []
+for _ in range(store.frame_count):
+    image, (number, time) = store.get_next_image()
+    images.append(image); numbers.append(number); times.append(time)
+again = [store.get_image(number)[0] for number in numbers[::-1]][::-1]
+assert all((a == b).all() for a, b in zip(images, again))
+np.save(sys.argv[2], np.array(images))
+extra = store.get_extra_data()
+print(json.dumps({"numbers": numbers, "times": times, "metadata": store.user_metadata, "uuid": store.uuid,
+                  "shape": store.image_shape, "extra": extra[["frame_number", "light"]].values.tolist()}))
+"""
+
+WRITE = """
+import sys
+import numpy as np
+from imgstore.stores import new_for_format
+images = np.load(sys.argv[3])
+store = new_for_format(sys.argv[2], sys.argv[1], imgshape=images.shape[1:], imgdtype=images.dtype, chunksize=7,
+                       metadata={"genotype": "wt"})
+for place, image in enumerate(images):
+    store.add_image(image, 100 + 2 * place, 1e9 + 0.05 * place)
+    if place % 5 == 0:
+        store.add_extra_data(light=1.5 * place)
+store.close(save_index=True)
+store = new_for_format(None, sys.argv[1], mode="r")
+np.save(sys.argv[3], np.array([store.get_next_image()[0] for _ in images]))
+"""
+
+
+def loopbio(script, *arguments):
+    """Run a script with loopbio's package, which must be nowhere near ours, and return what it prints."""
+    done = subprocess.run(
+        [PYTHON, "-W", "ignore", "-c", script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("fmt", imgstore.FORMATS.names())
+def test_loopbios_package_reads_our_stores_bit_for_bit(tmp_path, fmt, shape):
+    path = tmp_path / "a.store"
+    with imgstore.create(path, shape, format=fmt, chunksize=7, metadata={"genotype": "wt"}) as writer:
+        for place, image in enumerate(numbered_images(shape, 21)):
+            writer.append(Frame(image, place, 100 + 2 * place, 1e9 + 0.05 * place))
+            if place % 5 == 0:
+                writer.append_extra({"light": 1.5 * place})
+    facts = json.loads(loopbio(READ, path, tmp_path / "seen.npy"))
+    seen = np.load(tmp_path / "seen.npy")
+    rows, columns = facts["shape"][:2]
+    assert (rows, columns) == shape[:2] or fmt in ("mjpeg/avi", "avc1/mp4", "h264/mkv")  # it makes them even
+    with imgstore.open(path) as store:
+        ours = np.array([frame.image for frame in store])
+        assert facts["numbers"] == store.numbers.tolist()
+        assert facts["times"] == store.times.tolist()
+        assert facts["uuid"] == store.metadata.uuid
+    np.testing.assert_array_equal(seen[:, :rows, :columns], ours[:, :rows, :columns])
+    assert facts["metadata"] == {"genotype": "wt"}
+    assert facts["extra"] == [[100.0 + 2 * place, 1.5 * place] for place in range(0, 21, 5)]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("fmt", ["npy", "png", "jpg", "mjpeg/avi"])  # its H.264 needs another OpenCV
+def test_we_read_the_stores_of_loopbios_package(tmp_path, fmt, shape):
+    np.save(tmp_path / "images.npy", numbered_images(shape, 21))
+    loopbio(WRITE, tmp_path / "a.store", fmt, tmp_path / "images.npy")
+    theirs = np.load(tmp_path / "images.npy")
+    with imgstore.open(tmp_path / "a.store") as store:
+        ours = np.array([frame.image for frame in store])
+        assert store.numbers.tolist() == list(range(100, 142, 2))
+        np.testing.assert_array_equal(store.times, 1e9 + 0.05 * np.arange(21))
+        assert store.user_metadata == {"genotype": "wt"}
+        extra = store.extra()
+    assert extra is not None
+    assert extra["light"].tolist() == [1.5 * place for place in range(0, 21, 5)]
+    tolerance = 1 if fmt == "mjpeg/avi" else 0  # they go through colour and back
+    np.testing.assert_allclose(ours.astype(int), theirs, atol=tolerance)
