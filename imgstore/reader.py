@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from imgstore.errors import ChunkError, ClosedError, MetadataError
+from imgstore.errors import ClosedError, MetadataError
 from imgstore.extra import EXTRA_SUFFIX, load_extra
 from imgstore.formats import FORMATS, ChunkFormat, ChunkReader
 from imgstore.frame import Frame, FrameSpec
@@ -201,13 +201,7 @@ class StoreReader:
             self._open.move_to_end(chunk)
             return self._open[chunk]
         path = self._root / (chunk_name(chunk) + self._metadata.suffix)
-        reader = self._format.open_reader(path, self.spec)
-        expected = len(self._index.chunk_range(chunk))
-        if len(reader) < expected:
-            held = len(reader)
-            reader.close()
-            raise ChunkError(f"{path} holds {held} frames where its index has {expected}")
-        self._open[chunk] = reader
+        self._open[chunk] = reader = self._format.open_reader(path, self.spec)
         while len(self._open) > _OPEN_CHUNKS:
             self._open.popitem(last=False)[1].close()
         return reader

@@ -52,6 +52,7 @@ class PathFinder:
         self._place: Costs = np.zeros((regions, candidates + 1, 2))  # of the path's last sighting
         self._seen: Costs = np.full((regions, candidates + 1), -np.inf)  # its time
         self._back: deque[Choices] = deque()
+        self._time = 0.0
 
     def append(self, places: Costs, costs: Costs, time: float) -> list[Choices]:
         """Take the candidates of the next frame, and return choices for the oldest, if any are due.
@@ -67,6 +68,7 @@ class PathFinder:
         For each frame decided, in order: the number of the chosen candidate of every region, or -1,
         shape (regions,).
         """
+        time = self._time = time if np.isfinite(time) else self._time  # an unknown time is the last one
         arrive = self._total[:, :, None] + self._steps(places, time)
         back = np.argmin(arrive, axis=1)
         total = np.take_along_axis(arrive, back[:, None, :], axis=1)[:, 0]

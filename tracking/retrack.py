@@ -1,7 +1,8 @@
 """Track a recording that lies on disk, from its path to a result file."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -67,9 +68,10 @@ def retrack(
         running = new_tracker()
         background = running.prepare(frames, regions.rois, _stage(progress, "looking"))
         info = _info(source, frames, tracker, dict(running.settings), layout)
-        if force:
-            path.unlink(missing_ok=True)
-        with ResultWriter(path, info, regions.rois, regions.targets) as results:
+        with (
+            _replacing_result(path) as place,
+            ResultWriter(place, info, regions.rois, regions.targets) as results,
+        ):
             results.append_background(background, float(frames.times[0]))
             numbers = [roi.number for roi in regions.rois]
             summary = monitor(frames, running, results, numbers, _stage(progress, "tracking"))
@@ -96,6 +98,21 @@ def _result_path(source: Path, tracker: str, out: str | os.PathLike[str] | None,
     if path.exists() and not force:
         raise ResultExistsError(f"{path} exists already; give another --out, or --force")
     return path
+
+
+@contextmanager
+def _replacing_result(path: Path) -> Iterator[Path]:
+    """Give the place to write a result to: `path`, or one beside it that replaces it when all went well."""
+    if not path.exists():
+        yield path
+        return
+    beside = path.with_name(f".{path.name}.partial")
+    beside.unlink(missing_ok=True)
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _info(

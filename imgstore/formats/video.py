@@ -171,6 +171,7 @@ class VideoReader:
     """Reads the images of one chunk, cut to the size of the store."""
 
     def __init__(self, path: Path, spec: FrameSpec) -> None:
+        self._path = path
         try:
             self._decoder = VideoDecoder(path, colour=spec.is_colour)
         except VideoError as exc:
@@ -185,9 +186,11 @@ class VideoReader:
 
     def read(self, offset: int) -> Image:
         """Return the image at `offset`."""
+        if offset >= len(self):
+            raise ChunkError(f"frame {offset} of {self._path} is missing: it holds {len(self)} frames")
         try:
             image = self._decoder.read(offset)
-        except (VideoError, IndexError) as exc:
+        except VideoError as exc:
             raise ChunkError(str(exc)) from exc
         if image.shape == self._spec.shape:
             return image

@@ -41,8 +41,8 @@ import sys
 import numpy as np
 from imgstore.stores import new_for_format
 images = np.load(sys.argv[3])
-store = new_for_format(sys.argv[2], sys.argv[1], imgshape=images.shape[1:], imgdtype=images.dtype, chunksize=7,
-                       metadata={"genotype": "wt"})
+store = new_for_format(sys.argv[2], sys.argv[1], imgshape=images.shape[1:], imgdtype=images.dtype,
+                       chunksize=7, metadata={"genotype": "wt"})
 for place, image in enumerate(images):
     store.add_image(image, 100 + 2 * place, 1e9 + 0.05 * place)
     if place % 5 == 0:
