@@ -27,6 +27,7 @@ from imgstore.frame import Frame, FrameSequence, FrameSink, FrameSource, FrameSp
 from imgstore.layout import replacing
 from imgstore.reader import StoreReader, open
 from imgstore.registry import Registry
+from imgstore.repair import Repaired, repair
 from imgstore.stores import (
     DirectoryImgStore,
     VideoImgStore,
@@ -64,6 +65,7 @@ __all__ = [
     "MissingDependencyError",
     "NotAStoreError",
     "Registry",
+    "Repaired",
     "StoreExistsError",
     "StoreInUseError",
     "StoreReader",
@@ -82,5 +84,6 @@ __all__ = [
     "open",
     "open_source",
     "open_video",
+    "repair",
     "replacing",
 ]

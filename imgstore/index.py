@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -70,22 +70,53 @@ def _as_numbers(values: npt.NDArray[Any]) -> Numbers:
     return whole
 
 
+class Ranking(NamedTuple):
+    """Frames in the order of their numbers or times.
+
+    Attributes
+    ----------
+    order : indices of the frames; empty where it is their own order.
+    values : their numbers or times, in that order.
+    """
+
+    order: npt.NDArray[np.int64]
+    values: npt.NDArray[Any]
+
+
 class StoreIndex:
     """Where every frame of a store is.
 
     Parameters
     ----------
-    chunks : numbers of the chunks, in order.
-    indexes : their indexes.
+    chunks : numbers of the chunks, rising.
+    starts : index of the first frame of every chunk, and in the end the number of frames.
+    numbers, times : of all frames.
+    by_number, by_time : rankings, where they are known; without frames whose time is not.
     """
 
-    def __init__(self, chunks: Sequence[int], indexes: Sequence[ChunkIndex]) -> None:
-        self.chunks = tuple(chunks)
-        self.numbers: Numbers = np.concatenate([np.empty(0, np.int64), *(i.numbers for i in indexes)])
-        self.times: Times = np.concatenate([np.empty(0, np.float64), *(i.times for i in indexes)])
+    def __init__(
+        self,
+        chunks: npt.NDArray[np.int64],
+        starts: npt.NDArray[np.int64],
+        numbers: Numbers,
+        times: Times,
+        *,
+        by_number: Ranking | None = None,
+        by_time: Ranking | None = None,
+    ) -> None:
+        self._chunks = chunks
+        self._starts = starts
+        self._by_number = by_number
+        self._by_time = by_time
+        self.numbers = numbers
+        self.times = times
         self.numbers.flags.writeable = False
         self.times.flags.writeable = False
-        self._starts = np.cumsum([0, *(len(i.numbers) for i in indexes)])
+
+    @cached_property
+    def chunks(self) -> tuple[int, ...]:
+        """Numbers of the chunks, in order."""
+        return tuple(self._chunks.tolist())
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -99,55 +130,79 @@ class StoreIndex:
 
     def locate(self, index: int) -> tuple[int, int]:
         """Return the chunk of a frame and its offset in it."""
-        position = int(np.searchsorted(self._starts, index, side="right")) - 1
-        return self.chunks[position], index - int(self._starts[position])
+        position = int(self._starts.searchsorted(index, "right")) - 1
+        return int(self._chunks[position]), index - int(self._starts[position])
 
     def chunk_range(self, chunk: int) -> range:
         """Return the indices of the frames in `chunk`."""
-        position = self.chunks.index(chunk)
+        position = int(self._chunks.searchsorted(chunk))
         return range(int(self._starts[position]), int(self._starts[position + 1]))
 
     def of_number(self, number: float) -> int:
         """Return the index of the first frame with this number. Raises FrameNotFoundError."""
-        order, ranked = self._by_number
-        rank = int(np.searchsorted(ranked, number))
-        if rank == len(order) or ranked[rank] != number:
+        order, ranked = self.by_number
+        rank = int(ranked.searchsorted(number))
+        if rank == len(ranked) or ranked[rank] != number:
             raise FrameNotFoundError(f"there is no frame with number {number}{self._number_hint()}")
-        return int(order[rank])
+        return int(order[rank]) if len(order) else rank
 
     def nearest_number(self, number: float) -> int:
         """Return the index of the frame whose number is nearest; the first of equals."""
-        return self._nearest(*self._by_number, number)
+        return self._nearest(self.by_number, number)
 
     def nearest_time(self, time: float) -> int:
         """Return the index of the frame whose time is nearest; the first of equals."""
-        return self._nearest(*self._by_time, time)
+        return self._nearest(self.by_time, time)
 
     @cached_property
-    def _by_number(self) -> tuple[npt.NDArray[np.intp], Numbers]:
-        order = np.argsort(self.numbers, kind="stable")
-        return order, self.numbers[order]
+    def by_number(self) -> Ranking:
+        """The frames in the order of their numbers."""
+        return self._by_number or _rank(self.numbers)
 
     @cached_property
-    def _by_time(self) -> tuple[npt.NDArray[np.intp], Times]:
-        order = np.argsort(self.times, kind="stable")
-        order = order[: len(order) - int(np.isnan(self.times).sum())]  # NaN sorts to the end
-        return order, self.times[order]
+    def by_time(self) -> Ranking:
+        """The frames whose time is known in the order of their times."""
+        return self._by_time or _rank(self.times)
 
-    def _nearest(
-        self, order: npt.NDArray[np.intp], ranked: npt.NDArray[np.int64 | np.float64], value: float
-    ) -> int:
-        if not len(order):
+    def _nearest(self, ranking: Ranking, value: float) -> int:
+        order, ranked = ranking
+        if not len(ranked):
             raise FrameNotFoundError("the store has no frames to look among")
         if np.isnan(value):
             raise FrameNotFoundError("no frame is nearest to NaN")
-        above = int(np.searchsorted(ranked, value))
-        nearest = [rank for rank in (above - 1, above) if 0 <= rank < len(order)]
-        firsts = [int(np.searchsorted(ranked, ranked[rank])) for rank in nearest]  # of those that are equal
-        best = min(firsts, key=lambda rank: (abs(float(ranked[rank]) - value), order[rank]))
-        return int(order[best])
+        above = int(ranked.searchsorted(value))
+        if above == len(ranked):
+            best = int(ranked.searchsorted(ranked[-1]))  # the first of those that are equal
+        elif above == 0:
+            best = 0
+        else:
+            below = int(ranked.searchsorted(ranked[above - 1]))
+            apart = float(ranked[above]) - value - (value - float(ranked[below]))
+            earlier = not len(order) or order[below] < order[above]
+            best = below if apart > 0 or (apart == 0 and earlier) else above
+        return int(order[best]) if len(order) else best
 
     def _number_hint(self) -> str:
         if not len(self):
             return ": the store is empty"
         return f": they go from {self.numbers.min()} to {self.numbers.max()}"
+
+
+def join_indexes(chunks: Sequence[int], indexes: Sequence[ChunkIndex]) -> StoreIndex:
+    """Return the index of a store with these chunks, whose numbers rise."""
+    return StoreIndex(
+        np.array(chunks, np.int64),
+        np.cumsum([0, *(len(index.numbers) for index in indexes)]),
+        np.concatenate([np.empty(0, np.int64), *(index.numbers for index in indexes)]),
+        np.concatenate([np.empty(0, np.float64), *(index.times for index in indexes)]),
+    )
+
+
+def _rank(values: npt.NDArray[np.int64 | np.float64]) -> Ranking:
+    unknown = int(np.isnan(values).sum())
+    if not unknown and bool((values[1:] > values[:-1]).all()):
+        return Ranking(np.empty(0, np.int64), values)
+    order = np.argsort(values, kind="stable").astype(np.int64)[
+        : len(values) - unknown
+    ]  # NaN sorts to the end
+    return Ranking(order, values[order])

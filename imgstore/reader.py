@@ -11,34 +11,41 @@ from typing import Any
 
 import pandas as pd
 
-from imgstore.errors import ClosedError, MetadataError
+from imgstore.chunk import chunk_path, index_stem
+from imgstore.contents import Progress, read_contents
+from imgstore.errors import ClosedError, FrameIndexError, MetadataError
 from imgstore.extra import EXTRA_SUFFIX, load_extra
 from imgstore.formats import FORMATS, ChunkFormat, ChunkReader
 from imgstore.frame import Frame, FrameSpec
-from imgstore.index import Numbers, StoreIndex, Times, load_chunk_index
-from imgstore.layout import chunk_name, find_chunks, writer_state
+from imgstore.index import Numbers, Times
+from imgstore.layout import find_chunks, writer_state
 from imgstore.metadata import DIRECTORY_CLASS, StoreMetadata, find_metadata, load_metadata
 
 _OPEN_CHUNKS = 3
 _VIDEO_READER = "h264/mkv"  # any video format reads any video; the file says what it is
 
 
-def open(path: str | os.PathLike[str]) -> "StoreReader":  # noqa: A001  # the name users type after `imgstore.`
-    """Open a store, finished or not, for reading.
+def open(  # noqa: A001  # the name users type after `imgstore.`
+    path: str | os.PathLike[str], *, progress: Progress | None = None
+) -> "StoreReader":
+    """Open a store for reading, be it finished, being written, left by a writer that died, or partly copied.
+
+    What is missing or broken is left out and named in `problems`.
 
     Parameters
     ----------
     path : folder of the store, or its `metadata.yaml`.
+    progress : called with how many chunks' indexes are read, and how many there are.
 
     Raises
     ------
     NotAStoreError
         There is no store at `path`.
-    MetadataError, ChunkError
-        Its metadata or the index of a chunk is broken.
+    MetadataError
+        Its metadata is broken.
     """
     file = find_metadata(Path(path))
-    return StoreReader(file.parent, load_metadata(file))
+    return StoreReader(file.parent, load_metadata(file), progress)
 
 
 class StoreReader:
@@ -48,17 +55,19 @@ class StoreReader:
     ----------
     root : folder of the store.
     metadata : what its metadata file says.
+    progress : see `open`.
     """
 
-    def __init__(self, root: Path, metadata: StoreMetadata) -> None:
+    def __init__(self, root: Path, metadata: StoreMetadata, progress: Progress | None = None) -> None:
         if metadata.encoding:
             raise MetadataError(
                 f"the frames of {root} are encoded as {metadata.encoding!r}, which cannot be decoded yet"
             )
         self._root = root
         self._metadata = metadata
-        self._format = _chunk_format(metadata)
-        self._index = self._load_index()
+        self._format = format_of(metadata)
+        self._contents = read_contents(root, metadata, self._format, progress)
+        self._index = self._contents.index
         self._open: OrderedDict[int, ChunkReader] = OrderedDict()
         self._lock = RLock()
         self._closed = False
@@ -105,8 +114,14 @@ class StoreReader:
 
     @property
     def state(self) -> str:
-        """ "complete", "recording", or "interrupted" if the writer died."""
-        return writer_state(self._root)
+        """ "complete", "recording", or "interrupted" if the writer died before it had finished."""
+        state = writer_state(self._root)
+        return "interrupted" if state == "complete" and self._contents.unfinished else state
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is missing or broken, a line each; empty if all is well."""
+        return self._contents.problems
 
     def chunk_range(self, chunk: int) -> range:
         """Return the indices of the frames in `chunk`."""
@@ -120,7 +135,10 @@ class StoreReader:
 
         Raises FrameIndexError outside of the store, ChunkError if the chunk is missing or broken.
         """
-        at = self._index.at(index)
+        try:
+            at = self._index.at(index)
+        except FrameIndexError as exc:
+            raise FrameIndexError("; ".join([str(exc), *self.problems])) from None
         chunk, offset = self._index.locate(at)
         with self._lock:
             image = self._chunk(chunk).read(offset)
@@ -153,9 +171,11 @@ class StoreReader:
 
     def extra(self) -> pd.DataFrame | None:
         """Return the extra data, a row per record in the order of writing; None if there are none."""
-        return load_extra(
-            stem.with_name(stem.name + EXTRA_SUFFIX) for stem in map(self._index_stem, self._found_chunks())
+        stems = (
+            index_stem(self._root, chunk, self._metadata.suffix)
+            for chunk in find_chunks(self._root, self._metadata.suffix)
         )
+        return load_extra(stem.with_name(stem.name + EXTRA_SUFFIX) for stem in stems)
 
     def close(self) -> None:
         """Let go of all files. Closing twice is harmless."""
@@ -172,42 +192,21 @@ class StoreReader:
     ) -> None:
         self.close()
 
-    def _found_chunks(self) -> list[int]:
-        return find_chunks(self._root, self._metadata.suffix)
-
-    def _load_index(self) -> StoreIndex:
-        chunks, indexes = [], []
-        for chunk in self._indexed_chunks():
-            index = load_chunk_index(self._index_stem(chunk))
-            if index is not None and len(index.numbers):
-                chunks.append(chunk)
-                indexes.append(index)
-        return StoreIndex(chunks, indexes)
-
-    def _indexed_chunks(self) -> list[int]:
-        """Return the chunks that have an index: a video that was lost is then missed by name."""
-        if not self._metadata.suffix:
-            return self._found_chunks()
-        return sorted({*find_chunks(self._root, ".npz"), *find_chunks(self._root, ".yaml")})
-
-    def _index_stem(self, chunk: int) -> Path:
-        path = self._root / chunk_name(chunk)
-        return path if self._metadata.suffix else path / "index"
-
     def _chunk(self, chunk: int) -> ChunkReader:
         if self._closed:
             raise ClosedError(f"the store {self._root} is closed; open it again to read")
         if chunk in self._open:
             self._open.move_to_end(chunk)
             return self._open[chunk]
-        path = self._root / (chunk_name(chunk) + self._metadata.suffix)
+        path = chunk_path(self._root, chunk, self._metadata.suffix)
         self._open[chunk] = reader = self._format.open_reader(path, self.spec)
         while len(self._open) > _OPEN_CHUNKS:
             self._open.popitem(last=False)[1].close()
         return reader
 
 
-def _chunk_format(metadata: StoreMetadata) -> ChunkFormat:
+def format_of(metadata: StoreMetadata) -> ChunkFormat:
+    """Return the format of the chunks of a store. Raises UnknownNameError."""
     if metadata.store_class == DIRECTORY_CLASS:
         return FORMATS.get(metadata.format)
     return FORMATS.get(metadata.format if metadata.format in FORMATS else _VIDEO_READER)

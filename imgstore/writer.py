@@ -1,7 +1,9 @@
 """Append frames to a new store, rolling from chunk to chunk."""
 
 import os
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -9,15 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from imgstore.errors import ClosedError, NotAStoreError, StoreExistsError
-from imgstore.extra import EXTRA_SUFFIX, ExtraWriter
-from imgstore.formats import FORMATS, ChunkFormat, ChunkWriter
+from imgstore.chunk import OpenChunk
+from imgstore.errors import ChunkError, ClosedError, NotAStoreError, StoreExistsError
+from imgstore.formats import FORMATS, ChunkFormat
 from imgstore.frame import Frame, FrameSpec
-from imgstore.index import ChunkIndex, save_chunk_index
-from imgstore.layout import METADATA_FILENAME, StoreLock, chunk_name
+from imgstore.layout import METADATA_FILENAME, StoreLock
 from imgstore.metadata import STORE_KEY, new_metadata, save_metadata
 
 DEFAULT_FORMAT = "h264/mkv"
+
+_OPEN_NEXT_AT = 0.9  # of a chunk
+_SYNC_INTERVAL_S = 1.0
 
 
 def create(
@@ -36,7 +40,7 @@ def create(
     path : folder of the store; it must not exist, or be empty.
     shape : (rows, columns) of the frames, or (rows, columns, 3) for colour.
     dtype : of the pixels.
-    format : how chunks lie on disk; one of `imgstore.formats`.
+    format : how chunks lie on disk; one of `imgstore.FORMATS`.
     chunksize : frames per chunk; None for the format's own default.
     metadata : what else to keep in `metadata.yaml`: genotype, arena, camera ...
 
@@ -74,6 +78,9 @@ def create(
 class StoreWriter:
     """Takes frames, in the order in which they are to be read; made by `create`.
 
+    One thread of its own opens the next chunk before it is needed, finishes the last one, and syncs once a
+    second, so that `append` waits for none of these.
+
     Parameters
     ----------
     root : folder of the store, with its metadata in place.
@@ -96,13 +103,16 @@ class StoreWriter:
         self._format = chunk_format
         self._store = store
         self._chunksize = int(store["chunksize"])
-        self._lock: StoreLock | None = lock
+        self._lock = lock
+        self._closed = False
         self._count = 0
-        self._chunk = -1
-        self._writer: ChunkWriter | None = None
-        self._extra: ExtraWriter | None = None
-        self._numbers: list[int] = []
-        self._times: list[float] = []
+        self._chunks = 0
+        self._last: Frame | None = None
+        self._chunk: OpenChunk | None = None
+        self._next: Future[OpenChunk] | None = None
+        self._finishing: Future[None] | None = None
+        self._helper = ThreadPoolExecutor(1, "store-writer")
+        self._syncer = _Syncer(self._sync)
 
     @property
     def path(self) -> Path:
@@ -125,46 +135,50 @@ class StoreWriter:
         FrameFormatError
             The image has another shape or dtype than the store. Nothing was written.
         ChunkError
-            The disk or the encoder refused. What was appended before is kept by `close`.
+            The disk or the encoder refused, now or in the last second. What was appended before is kept.
         ClosedError
             The writer is closed.
         """
-        self._check_open()
+        self._check()
         self._spec.check(frame.image)
-        if self._writer is None or len(self._numbers) >= self._chunksize:
-            self._roll()
-            assert self._writer is not None  # noqa: S101  # _roll has made it
-        self._writer.append(frame.image, frame.time)
-        self._numbers.append(int(frame.number))
-        self._times.append(float(frame.time))
+        chunk = self._current()
+        chunk.append(frame)
+        self._last = frame
         self._count += 1
+        if self._next is None and len(chunk) >= _OPEN_NEXT_AT * self._chunksize:
+            self._next = self._helper.submit(self._open, self._chunks)
 
     def append_extra(self, record: Mapping[str, Any]) -> None:
         """Write a record of any JSON-like values beside the frames, stamped with the last frame.
 
         Raises TypeError if a value is not JSON-like, ChunkError if the disk refuses, ClosedError.
         """
-        self._check_open()
-        if self._writer is None:
-            self._roll()
-        if self._extra is None:
-            self._extra = ExtraWriter(self._index_stem().with_name(self._index_stem().name + EXTRA_SUFFIX))
+        self._check()
         last = {
-            "frame_time": self._times[-1] if self._times else None,
-            "frame_number": self._numbers[-1] if self._numbers else None,
+            "frame_time": self._last.time if self._last else None,
+            "frame_number": int(self._last.number) if self._last else None,
             "frame_index": self._count - 1,
         }
-        self._extra.append({**record, **last})
+        self._current(roll=False).append_extra({**record, **last})
 
     def close(self) -> None:
-        """Finish the last chunk and let go of the store. Closing twice is harmless."""
-        if self._lock is None:
+        """Finish the last chunk and let go of the store. Closing twice is harmless.
+
+        Raises ChunkError if a chunk could not be finished; its frames are read by its journal.
+        """
+        if self._closed:
             return
-        lock, self._lock = self._lock, None
+        self._closed = True
+        self._syncer.stop()
         try:
-            self._finish_chunk()
+            self._wait_for_finishing()
+            if self._chunk is not None:
+                self._chunk.finish()
+            if self._next is not None:
+                self._next.result().discard()
         finally:
-            lock.release()
+            self._helper.shutdown()
+            self._lock.release()
 
     def __enter__(self) -> "StoreWriter":
         return self
@@ -174,35 +188,67 @@ class StoreWriter:
     ) -> None:
         self.close()
 
-    def _check_open(self) -> None:
-        if self._lock is None:
+    def _check(self) -> None:
+        if self._closed:
             raise ClosedError(f"the store {self._root} is closed; nothing more can be appended")
+        self._syncer.check()
+        if self._finishing is not None and self._finishing.done():
+            self._wait_for_finishing()
 
-    def _roll(self) -> None:
-        self._finish_chunk()
-        self._chunk += 1
-        path = self._root / (chunk_name(self._chunk) + self._format.suffix)
-        self._writer = self._format.open_writer(path, self._spec)
+    def _current(self, *, roll: bool = True) -> OpenChunk:
+        """Return the chunk to append to, a new one if there is none or (`roll`) if it is full."""
+        chunk = self._chunk
+        if chunk is not None and (chunk.broken or (roll and len(chunk) >= self._chunksize)):
+            self._wait_for_finishing()  # of one before, if it takes longer than to fill a chunk
+            self._finishing = self._helper.submit(chunk.finish)
+            chunk = self._chunk = None
+        if chunk is None:
+            upcoming, self._next = self._next, None
+            chunk = self._chunk = upcoming.result() if upcoming else self._open(self._chunks)
+            self._chunks += 1
+        return chunk
 
-    def _finish_chunk(self) -> None:
-        """Close the chunk and write its index, also of one whose end the codec could not write."""
-        if self._writer is None:
-            return
-        writer, self._writer = self._writer, None
-        index = ChunkIndex(np.array(self._numbers, np.int64), np.array(self._times, np.float64))
-        try:
-            writer.close()
-        finally:
-            save_chunk_index(self._index_stem().with_suffix(".npz"), index, self._store)
-            if self._extra is not None:
-                self._extra.close()
-                self._extra = None
-            self._numbers, self._times = [], []
+    def _open(self, number: int) -> OpenChunk:
+        return OpenChunk(self._root, number, self._format, self._spec, self._store)
 
-    def _index_stem(self) -> Path:
-        """Return where the files beside a chunk lie, without their endings."""
-        chunk = self._root / chunk_name(self._chunk)
-        return chunk if self._format.suffix else chunk / "index"
+    def _wait_for_finishing(self) -> None:
+        finishing, self._finishing = self._finishing, None
+        if finishing is not None:
+            finishing.result()
+
+    def _sync(self) -> None:
+        chunk = self._chunk
+        if chunk is not None:
+            chunk.sync()
+
+
+class _Syncer:
+    """Calls a function once a second in a thread, and keeps the error it raises."""
+
+    def __init__(self, sync: Callable[[], None]) -> None:
+        self._sync = sync
+        self._stop = threading.Event()
+        self._error: ChunkError | None = None
+        self._thread = threading.Thread(target=self._run, name="store-sync", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise what the thread could not."""
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(_SYNC_INTERVAL_S):
+            try:
+                self._sync()
+            except ChunkError as exc:
+                self._error = exc
 
 
 def _make_folder(root: Path) -> None:

@@ -12,6 +12,9 @@ class ChunkWriter(Protocol):
     def append(self, image: Image, time: float) -> None:
         """Write the next image. Raises ChunkError if it cannot be written."""
 
+    def sync(self) -> None:
+        """Make what was appended survive a power cut; any thread may call it. Raises OSError."""
+
     def close(self) -> None:
         """Finish the chunk. Closing twice is harmless."""
 

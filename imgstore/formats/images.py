@@ -9,7 +9,7 @@ import numpy as np
 
 from imgstore.errors import ChunkError, FrameFormatError
 from imgstore.frame import FrameSpec, Image
-from imgstore.layout import chunk_name
+from imgstore.layout import chunk_name, sync
 from imgstore.metadata import DIRECTORY_CLASS
 
 
@@ -62,6 +62,7 @@ class FolderWriter:
         self._path = path
         self._format = chunk_format
         self._count = 0
+        self._unsynced: list[Path] = []
 
     def append(self, image: Image, time: float) -> None:
         """Write the next image; its time stands in the index only."""
@@ -72,6 +73,14 @@ class FolderWriter:
             file.unlink(missing_ok=True)  # half an image is none
             raise ChunkError(f"{file} cannot be written ({exc.strerror})") from exc
         self._count += 1
+        self._unsynced.append(file)
+
+    def sync(self) -> None:
+        """Make all images survive a power cut."""
+        files, self._unsynced = self._unsynced, []
+        for file in files:
+            sync(file)
+        sync(self._path)
 
     def close(self) -> None:
         """Do nothing: every image is whole as soon as it is appended."""

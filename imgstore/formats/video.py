@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 from imgstore.decoder import VideoDecoder
 from imgstore.errors import ChunkError, FrameFormatError, VideoError
 from imgstore.frame import FrameSpec, Image
+from imgstore.layout import sync
 from imgstore.metadata import VIDEO_CLASS
 
 GOP = 30
@@ -110,6 +111,10 @@ class VideoWriter:
         except (av.FFmpegError, OSError) as exc:
             raise ChunkError(f"{self._path} cannot be written ({exc.strerror})") from exc
 
+    def sync(self) -> None:
+        """Make the file survive a power cut."""
+        sync(self._path)
+
     def close(self) -> None:
         """Write what the encoder still holds, and the container's end."""
         if self._closed:
@@ -137,7 +142,7 @@ class VideoWriter:
         context.gop_size = GOP
         context.max_b_frames = 0
         context.color_range = ColorRange.JPEG
-        context.thread_count = 2
+        context.thread_count = 1  # more threads hold back frames, or cut the picture into slices
         return stream
 
     def _frame(self, image: Image) -> VideoFrame:
@@ -201,7 +206,7 @@ class VideoReader:
         self._decoder.close()
 
 
-_X264 = {"preset": "veryfast", "crf": "23", "x264-params": "open-gop=0"}
+_X264 = {"preset": "veryfast", "crf": "23", "tune": "zerolatency"}  # no frame waits in the encoder
 
 H264_MKV = VideoFormat(
     ".mkv",
@@ -210,7 +215,7 @@ H264_MKV = VideoFormat(
     "yuv420p",
     1_000,
     _X264,
-    {"cluster_time_limit": "100", "flush_packets": "1"},
+    {"cluster_time_limit": "1", "flush_packets": "1"},
 )
 AVC1_MP4 = VideoFormat(
     ".mp4",
@@ -219,7 +224,7 @@ AVC1_MP4 = VideoFormat(
     "yuv420p",
     90_000,
     _X264,
-    {"movflags": "hybrid_fragmented+frag_keyframe", "flush_packets": "1"},
+    {"movflags": "hybrid_fragmented+frag_every_frame", "flush_packets": "1"},
 )
 MJPEG_AVI = VideoFormat(
     ".avi", "avi", "mjpeg", "yuvj420p", None, {"qmin": "2", "qmax": "2"}, {"flush_packets": "1"}

@@ -1,6 +1,7 @@
 """Writing and reading whole stores."""
 
 import json
+import shutil
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -184,15 +185,30 @@ def test_foreign_files_and_folders_are_not_chunks(make_store):
             assert len([frame.image for frame in store]) == 12
 
 
-def test_a_store_without_its_video_says_which_is_missing(make_store):
+def test_a_missing_video_is_named_and_its_gap_is_visible(make_store):
     path = make_store(format="h264/mkv")
     (path / "000001.mkv").unlink()
     with imgstore.open(path) as store:
-        assert len(store) == 12
+        assert [frame.number for frame in store] == [0, 1, 2, 3, 4, 10, 11]
+        (problem,) = store.problems
+        assert "000001.mkv is missing" in problem
+        assert store.chunks == (0, 2)
+
+
+def test_a_store_without_any_video_says_so_when_a_frame_is_asked_for(make_store):
+    path = make_store(format="h264/mkv", chunksize=100)
+    (path / "000000.mkv").unlink()
+    with imgstore.open(path) as store, pytest.raises(IndexError, match=r"000000\.mkv is missing"):
         store[0]
-        with pytest.raises(ChunkError, match=r"000001\.mkv is missing"):
-            store[5]
-        store[10]
+
+
+def test_a_missing_chunk_in_the_middle_is_named(make_store):
+    path = make_store(chunksize=2)
+    shutil.rmtree(path / "000003")
+    with imgstore.open(path) as store:
+        assert store.numbers.tolist() == [0, 1, 2, 3, 4, 5, 8, 9, 10, 11]
+        (problem,) = store.problems
+        assert "000003" in problem
 
 
 def test_of_a_video_that_is_shorter_than_its_index_what_is_there_is_read(make_store):
@@ -205,11 +221,13 @@ def test_of_a_video_that_is_shorter_than_its_index_what_is_there_is_read(make_st
         store[5]
 
 
-def test_a_broken_index_is_named(make_store):
+def test_a_broken_index_is_named_and_the_other_chunks_are_read(make_store):
     path = make_store()
     (path / "000001" / "index.npz").write_bytes(b"PK\x03\x04 nothing")
-    with pytest.raises(ChunkError, match=r"000001/index\.npz"):
-        imgstore.open(path)
+    with imgstore.open(path) as store:
+        assert [frame.number for frame in store] == [0, 1, 2, 3, 4, 10, 11]
+        (problem,) = store.problems
+        assert "000001/index.npz" in problem
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,171 @@
+"""The index of a whole store in one mapped file, so that opening does not read the chunks' indexes again.
+
+`.frames.index` holds a header, a row per chunk with size and time of the chunk's index file (which tell
+whether the row still holds), the numbers and times of all frames, and, where those do not rise, their
+ranking. It is only ever a copy: a missing, stale or broken one is made anew, and a folder that cannot be
+written works without.
+"""
+
+import struct
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from imgstore.index import ChunkIndex, Ranking, StoreIndex
+from imgstore.layout import replacing
+
+CACHE_FILENAME = ".frames.index"
+
+_MAGIC = b"ethoIDX1"
+_HEADER = struct.Struct("<8sQQQII")  # magic, chunks, frames, flags, CRC of the rows, CRC of the header
+_ROW = np.dtype(
+    [
+        ("chunk", "<i8"),
+        ("frames", "<i8"),
+        ("size", "<i8"),
+        ("changed_ns", "<i8"),
+        ("check", "<u4"),
+        ("", "V4"),
+    ]
+)
+_NUMBERS_RISE, _TIMES_RISE = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStamp:
+    """What tells whether an index file is still the one that was read: its size, and when it was changed."""
+
+    size: int
+    changed_ns: int
+
+
+def stamp(file: Path) -> IndexStamp | None:
+    """Return the stamp of an index file, None if it is not there."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return IndexStamp(found.st_size, found.st_mtime_ns)
+
+
+class CachedIndex:
+    """A cache file that was found whole; `StoreIndex` works on its arrays where they lie.
+
+    Parameters
+    ----------
+    rows : one per chunk.
+    arrays : numbers, times, and for each of them that does not rise its order and its values in order.
+    """
+
+    def __init__(self, rows: npt.NDArray[np.void], arrays: list[npt.NDArray[Any]], flags: int) -> None:
+        self._rows = rows
+        self._arrays = arrays
+        self._flags = flags
+
+    @property
+    def stamps(self) -> dict[int, IndexStamp]:
+        """Chunk to the stamp of the index file it was read from."""
+        rows = zip(*(self._rows[name].tolist() for name in ("chunk", "size", "changed_ns")), strict=True)
+        return {chunk: IndexStamp(size, changed) for chunk, size, changed in rows}
+
+    def chunk_index(self, chunk: int) -> ChunkIndex | None:
+        """Return the copy of the index of one chunk, None if it is not as it was written."""
+        (place,) = np.flatnonzero(self._rows["chunk"] == chunk)
+        start = int(self._rows["frames"][:place].sum())
+        part = slice(start, start + int(self._rows["frames"][place]))
+        index = ChunkIndex(self._arrays[0][part], self._arrays[1][part])
+        return index if _check(index) == self._rows["check"][place] else None
+
+    def whole(self) -> StoreIndex:
+        """Return the index of the store that it was made for."""
+        numbers, times, *rest = self._arrays
+        starts = np.concatenate([[0], np.cumsum(self._rows["frames"])])
+        none = np.empty(0, np.int64)
+        by_number = Ranking(none, numbers) if self._flags & _NUMBERS_RISE else Ranking(rest[0], rest[1])
+        by_time = Ranking(none, times)
+        if not self._flags & _TIMES_RISE:
+            known = len(times) - int(np.isnan(rest[-1]).sum())
+            by_time = Ranking(rest[-2][:known], rest[-1][:known])
+        chunks = self._rows["chunk"].copy()
+        return StoreIndex(chunks, starts, numbers, times, by_number=by_number, by_time=by_time)
+
+
+def load_cache(root: Path) -> CachedIndex | None:
+    """Return the cache of a store, None if there is none that is whole."""
+    file = root / CACHE_FILENAME
+    try:
+        data = np.memmap(file, np.uint8, "r")
+    except (OSError, ValueError):
+        return None
+    if len(data) < _HEADER.size:
+        return None
+    head = data[: _HEADER.size].tobytes()
+    magic, chunks, frames, flags, rows_check, head_check = _HEADER.unpack(head)
+    if magic != _MAGIC or head_check != zlib.crc32(head[:-4]):
+        return None
+    orders = 2 * (not flags & _NUMBERS_RISE) + 2 * (not flags & _TIMES_RISE)
+    rows_end = _HEADER.size + chunks * _ROW.itemsize
+    if len(data) != rows_end + 8 * frames * (2 + orders):
+        return None
+    plain = data.view(np.ndarray)  # of the map, without the map's slowness
+    rows = plain[_HEADER.size : rows_end].view(_ROW)
+    if zlib.crc32(rows.tobytes()) != rows_check or rows["frames"].sum() != frames:
+        return None
+    kinds = [np.int64, np.float64]
+    kinds += [] if flags & _NUMBERS_RISE else [np.int64, np.int64]
+    kinds += [] if flags & _TIMES_RISE else [np.int64, np.float64]
+    arrays = [
+        plain[rows_end + 8 * frames * place : rows_end + 8 * frames * (place + 1)].view(kind)
+        for place, kind in enumerate(kinds)
+    ]
+    return CachedIndex(rows, arrays, flags)
+
+
+def save_cache(
+    root: Path,
+    chunks: Sequence[int],
+    indexes: Sequence[ChunkIndex],
+    stamps: Sequence[IndexStamp],
+    whole: StoreIndex,
+) -> None:
+    """Write the cache of a store; where the folder cannot be written, do without.
+
+    Parameters
+    ----------
+    chunks, indexes, stamps : of the finished chunks, in order.
+    whole : the index of exactly those.
+    """
+    rows = np.zeros(len(chunks), _ROW)
+    rows["chunk"] = chunks
+    rows["frames"] = [len(index.numbers) for index in indexes]
+    rows["size"] = [mark.size for mark in stamps]
+    rows["changed_ns"] = [mark.changed_ns for mark in stamps]
+    rows["check"] = [_check(index) for index in indexes]
+    flags, arrays = 0, [whole.numbers, whole.times]
+    for flag, ranking in ((_NUMBERS_RISE, whole.by_number), (_TIMES_RISE, whole.by_time)):
+        if len(ranking.values) == len(whole) and not len(ranking.order):
+            flags |= flag
+            continue
+        order = np.full(len(whole), -1, np.int64)
+        values = np.full(len(whole), -1 if flag == _NUMBERS_RISE else np.nan, ranking.values.dtype)
+        order[: len(ranking.order)] = ranking.order  # shorter where times are unknown
+        values[: len(ranking.values)] = ranking.values
+        arrays += [order, values]
+    head = _HEADER.pack(_MAGIC, len(chunks), len(whole), flags, zlib.crc32(rows.tobytes()), 0)[:-4]
+    with suppress(OSError), replacing(root / CACHE_FILENAME) as file:
+        file.write(head + struct.pack("<I", zlib.crc32(head)))
+        file.write(rows.tobytes())
+        for values in arrays:
+            file.write(np.ascontiguousarray(values).data)
+
+
+def _check(index: ChunkIndex) -> int:
+    return zlib.crc32(
+        np.ascontiguousarray(index.times).data, zlib.crc32(np.ascontiguousarray(index.numbers).data)
+    )

@@ -1,0 +1,130 @@
+"""The chunk being written: images, journal, extra data, and in the end its index."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgstore.errors import ChunkError
+from imgstore.extra import EXTRA_SUFFIX, ExtraWriter
+from imgstore.formats import ChunkFormat
+from imgstore.frame import Frame, FrameSpec
+from imgstore.index import ChunkIndex, save_chunk_index
+from imgstore.journal import Journal, journal_path
+from imgstore.layout import chunk_name
+
+
+def chunk_path(root: Path, chunk: int, suffix: str) -> Path:
+    """Return the file of a chunk, or its folder if `suffix` is empty."""
+    return root / (chunk_name(chunk) + suffix)
+
+
+def index_stem(root: Path, chunk: int, suffix: str) -> Path:
+    """Return where the files beside a chunk lie, without their endings."""
+    path = root / chunk_name(chunk)
+    return path if suffix else path / "index"
+
+
+class OpenChunk:
+    """One chunk while it is being written.
+
+    Nothing of a frame lives only in memory: once `append` returns, its number and time are in the journal and
+    its image is with the codec, which hands it on at once. Until `finish` has written the index, a reader
+    goes by the journal.
+
+    Parameters
+    ----------
+    root : folder of the store.
+    number : of the chunk.
+    chunk_format, spec : of its images.
+    store : the store section of the metadata.
+    """
+
+    def __init__(
+        self, root: Path, number: int, chunk_format: ChunkFormat, spec: FrameSpec, store: Mapping[str, Any]
+    ) -> None:
+        self._root = root
+        self._number = number
+        self._suffix = chunk_format.suffix
+        self._store = store
+        self._path = chunk_path(root, number, self._suffix)
+        self._stem = index_stem(root, number, self._suffix)
+        self._writer = chunk_format.open_writer(self._path, spec)
+        self._journal: Journal | None = None
+        self._extra: ExtraWriter | None = None
+        self._numbers: list[int] = []
+        self._times: list[float] = []
+        self._broken = False
+
+    @property
+    def broken(self) -> bool:
+        """Whether an append failed: what the chunk holds after the last journalled frame is unknown."""
+        return self._broken
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def append(self, frame: Frame) -> None:
+        """Write the next frame. Raises ChunkError; the frame then is not in the chunk."""
+        number, time = int(frame.number), float(frame.time)
+        self._broken = True  # until all of it is done
+        if self._journal is None:
+            self._journal = Journal(journal_path(self._root, self._number))
+        self._writer.append(frame.image, time)
+        self._journal.append(number, time)
+        self._broken = False
+        self._numbers.append(number)
+        self._times.append(time)
+
+    def append_extra(self, record: Mapping[str, Any]) -> None:
+        """Write a record beside the frames."""
+        if self._extra is None:
+            self._extra = ExtraWriter(self._stem.with_name(self._stem.name + EXTRA_SUFFIX))
+        self._extra.append(record)
+
+    def sync(self) -> None:
+        """Make what was appended survive a power cut: the images first, then the journal that speaks of them.
+
+        Raises ChunkError if the disk says that it could not.
+        """
+        journal = self._journal
+        try:
+            self._writer.sync()
+            if journal is not None:
+                journal.sync()
+        except OSError as exc:
+            raise ChunkError(f"{self._path} cannot be made safe on the disk ({exc.strerror})") from exc
+
+    def finish(self) -> None:
+        """Close the images, write the index, and drop the journal, each only after the one before is safe.
+
+        The journal of a chunk that is broken, or that the codec cannot finish, stays, and the chunk is
+        read by it.
+        """
+        try:
+            self._writer.close()
+            if self._broken:
+                return
+            self._writer.sync()
+            index = ChunkIndex(np.array(self._numbers, np.int64), np.array(self._times, np.float64))
+            save_chunk_index(self._stem.with_name(self._stem.name + ".npz"), index, self._store)
+        except OSError as exc:
+            raise ChunkError(f"the chunk {self._path} cannot be finished ({exc.strerror})") from exc
+        finally:
+            if self._journal is not None:
+                self._journal.close()
+            if self._extra is not None:
+                self._extra.close()
+        journal_path(self._root, self._number).unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Remove a chunk that no frame was appended to."""
+        with suppress(ChunkError):
+            self._writer.close()
+        if self._suffix:
+            self._path.unlink(missing_ok=True)
+        else:
+            with suppress(OSError):
+                self._path.rmdir()

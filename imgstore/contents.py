@@ -1,0 +1,188 @@
+"""What frames a store holds: indexes of chunks, journals of unfinished ones, and what is wrong."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgstore.cache import CachedIndex, IndexStamp, load_cache, save_cache, stamp
+from imgstore.chunk import chunk_path, index_stem
+from imgstore.errors import ChunkError
+from imgstore.formats import ChunkFormat, ChunkReader
+from imgstore.index import ChunkIndex, StoreIndex, join_indexes, load_chunk_index
+from imgstore.journal import find_journals, journal_path, load_journal
+from imgstore.layout import chunk_name, find_chunks
+from imgstore.metadata import StoreMetadata
+
+Progress = Callable[[int, int], None]
+"""Called with how many chunks are done and how many there are."""
+
+_WORTH_CACHING = 50  # chunks; fewer are read faster than it takes to look at a cache
+_READERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What was found in a store.
+
+    Attributes
+    ----------
+    index : of all frames that can be read.
+    unfinished : chunks that have a journal instead of an index.
+    problems : what is missing or broken, a line each, with the name of the file.
+    """
+
+    index: StoreIndex
+    unfinished: tuple[int, ...]
+    problems: tuple[str, ...]
+
+
+def read_contents(
+    root: Path, metadata: StoreMetadata, chunk_format: ChunkFormat, progress: Progress | None = None
+) -> Contents:
+    """Find out what frames a store holds.
+
+    Chunks that are broken or missing are left out and named; the frames of an unfinished chunk are those that
+    both its journal and its images hold.
+    """
+    return _Search(root, metadata, chunk_format).run(progress)
+
+
+class _Search:
+    def __init__(self, root: Path, metadata: StoreMetadata, chunk_format: ChunkFormat) -> None:
+        self._root = root
+        self._metadata = metadata
+        self._format = chunk_format
+        self._suffix = metadata.suffix
+        self._problems: list[str] = []
+
+    def run(self, progress: Progress | None) -> Contents:
+        present = set(find_chunks(self._root, self._suffix))
+        journals = find_journals(self._root)
+        finished, stamps = self._finished(present)
+        unfinished = [chunk for chunk in journals if chunk not in stamps and chunk in present]
+        cache = load_cache(self._root) if len(finished) >= _WORTH_CACHING else None
+        if cache is not None and not unfinished and cache.stamps == stamps and present >= set(finished):
+            self._name_gaps(present, stamps, journals)
+            return Contents(cache.whole(), (), tuple(self._problems))
+        indexes = self._read(finished, stamps, cache, progress)
+        if len(indexes) >= _WORTH_CACHING and len(indexes) == len(stamps):
+            good = list(indexes)
+            known = [indexes[chunk] for chunk in good]
+            save_cache(self._root, good, known, [stamps[chunk] for chunk in good], join_indexes(good, known))
+        for chunk in unfinished:
+            indexes[chunk] = self._recover(chunk)
+        self._name_gaps(present, stamps, journals)
+        chunks = sorted(chunk for chunk, index in indexes.items() if len(index.numbers))
+        return Contents(
+            join_indexes(chunks, [indexes[chunk] for chunk in chunks]),
+            tuple(unfinished),
+            tuple(self._problems),
+        )
+
+    def _finished(self, present: set[int]) -> tuple[list[int], dict[int, IndexStamp]]:
+        """Return the chunks that have an index and their images, and the stamps of all indexes."""
+        candidates = (
+            present
+            if not self._suffix
+            else {*find_chunks(self._root, ".npz"), *find_chunks(self._root, ".yaml")}
+        )
+        stamps = {}
+        for chunk in sorted(candidates):
+            mark = self._stamp(chunk)
+            if mark is not None:
+                stamps[chunk] = mark
+        for chunk in stamps.keys() - present:
+            self._problems.append(f"{self._path(chunk)} is missing; its frames cannot be read")
+        return [chunk for chunk in stamps if chunk in present], stamps
+
+    def _stamp(self, chunk: int) -> IndexStamp | None:
+        stem = index_stem(self._root, chunk, self._suffix)
+        return stamp(stem.with_name(stem.name + ".npz")) or stamp(stem.with_name(stem.name + ".yaml"))
+
+    def _read(
+        self,
+        chunks: list[int],
+        stamps: dict[int, IndexStamp],
+        cache: CachedIndex | None,
+        progress: Progress | None,
+    ) -> dict[int, ChunkIndex]:
+        """Return the indexes of chunks, from the cache where it still holds."""
+        cached = cache.stamps if cache is not None else {}
+
+        def read(chunk: int) -> ChunkIndex | ChunkError | None:
+            if cache is not None and cached.get(chunk) == stamps[chunk]:
+                index = cache.chunk_index(chunk)
+                if index is not None:
+                    return index
+            try:
+                return load_chunk_index(index_stem(self._root, chunk, self._suffix))
+            except ChunkError as exc:
+                return exc
+
+        indexes: dict[int, ChunkIndex] = {}
+        with ThreadPoolExecutor(_READERS) as pool:
+            for done, (chunk, found) in enumerate(zip(chunks, pool.map(read, chunks), strict=True), 1):
+                if isinstance(found, ChunkError):
+                    self._problems.append(str(found))
+                elif found is not None:
+                    indexes[chunk] = found
+                if progress is not None:
+                    progress(done, len(chunks))
+        return indexes
+
+    def _recover(self, chunk: int) -> ChunkIndex:
+        """Return what both the journal and the images of an unfinished chunk hold."""
+        path = self._path(chunk)
+        finished = load_chunk_index(index_stem(self._root, chunk, self._suffix))
+        if finished is not None:  # meanwhile
+            return finished
+        try:
+            journal = load_journal(journal_path(self._root, chunk))
+        except ChunkError:
+            finished = load_chunk_index(index_stem(self._root, chunk, self._suffix))
+            if finished is None:
+                raise
+            return finished
+        try:
+            with closing(self._format.open_reader(path, self._metadata.spec)) as reader:
+                count = min(len(journal.numbers), len(reader))
+                while count and not _readable(reader, count - 1):
+                    count -= 1
+        except ChunkError as exc:
+            count = 0
+            if len(journal.numbers) > 1:  # a single frame may still be on its way to the disk
+                self._problems.append(f"of the unfinished chunk {path} nothing can be read: {exc}")
+        return ChunkIndex(journal.numbers[:count], journal.times[:count])
+
+    def _name_gaps(self, present: set[int], stamps: dict[int, IndexStamp], journals: list[int]) -> None:
+        """Name chunks that must have been there, and those of which nothing is known."""
+        known = present | stamps.keys()
+        gaps = set(range(max(known, default=-1))) - known
+        if gaps:
+            names = ", ".join(chunk_name(chunk) for chunk in sorted(gaps)[:10])
+            self._problems.append(
+                f"chunks are missing from {self._root}: {names}{' ...' if len(gaps) > 10 else ''}"
+            )
+        for chunk in sorted(present - stamps.keys() - set(journals)):
+            if not is_empty_chunk(self._path(chunk)):
+                self._problems.append(
+                    f"{self._path(chunk)} has neither index nor journal; its frames have no times"
+                )
+
+    def _path(self, chunk: int) -> Path:
+        return chunk_path(self._root, chunk, self._suffix)
+
+
+def _readable(reader: ChunkReader, offset: int) -> bool:
+    try:
+        reader.read(offset)
+    except ChunkError:
+        return False
+    return True
+
+
+def is_empty_chunk(path: Path) -> bool:
+    """Say whether a chunk was opened and nothing written to it, as the next one of a writer is."""
+    return not any(path.iterdir()) if path.is_dir() else path.stat().st_size == 0

@@ -1,0 +1,121 @@
+"""Finish a store whose writer died."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+
+from imgstore.chunk import chunk_path, index_stem
+from imgstore.contents import is_empty_chunk, read_contents
+from imgstore.errors import ChunkError
+from imgstore.index import ChunkIndex, StoreIndex, save_chunk_index
+from imgstore.journal import find_journals, journal_path
+from imgstore.layout import StoreLock, find_chunks, sync
+from imgstore.metadata import StoreMetadata, find_metadata, load_metadata
+from imgstore.reader import format_of
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What `repair` did.
+
+    Attributes
+    ----------
+    finished : chunk to the number of frames that it holds now.
+    removed : chunks that held nothing.
+    problems : what could not be mended, a line each.
+    """
+
+    finished: dict[int, int]
+    removed: list[int]
+    problems: list[str]
+
+
+def repair(path: str | os.PathLike[str]) -> Repaired:
+    """Finish the unfinished chunks of a store, so that any reader of the format reads them.
+
+    Nothing is taken away that can be read; a store that is whole is not touched.
+
+    Parameters
+    ----------
+    path : folder of the store, or its `metadata.yaml`.
+
+    Raises
+    ------
+    NotAStoreError, MetadataError
+        There is no store at `path`, or nothing says what it holds.
+    StoreInUseError
+        It is being written.
+    """
+    file = find_metadata(Path(path))
+    root, metadata = file.parent, load_metadata(file)
+    lock = StoreLock(root)
+    lock.acquire()
+    try:
+        return _finish(root, metadata)
+    finally:
+        lock.release()
+
+
+def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
+    contents = read_contents(root, metadata, format_of(metadata))
+    done = Repaired({}, [], list(contents.problems))
+    for chunk in contents.unfinished:
+        images = chunk_path(root, chunk, metadata.suffix)
+        try:
+            frames = _finish_chunk(root, chunk, images, contents.index, metadata)
+        except (ChunkError, OSError) as exc:
+            done.problems.append(f"{images} could not be finished: {exc}")
+            continue
+        done.finished[chunk] = frames
+        journal_path(root, chunk).unlink()
+    for chunk in find_chunks(root, metadata.suffix):
+        images = chunk_path(root, chunk, metadata.suffix)
+        if is_empty_chunk(images):
+            images.rmdir() if images.is_dir() else images.unlink()
+            done.removed.append(chunk)
+    for chunk in set(find_journals(root)) - set(contents.unfinished):
+        journal_path(root, chunk).unlink()  # of a chunk whose index was written before the writer died
+    return done
+
+
+def _finish_chunk(root: Path, chunk: int, images: Path, whole: StoreIndex, metadata: StoreMetadata) -> int:
+    """Make a chunk what a writer would have left, and return how many frames it holds."""
+    if chunk not in whole.chunks:
+        if metadata.suffix:  # other readers do not open a store with a video of no frames; nothing is deleted
+            images.replace(images.with_name(f".{images.name}.unreadable"))
+        return 0
+    frames = whole.chunk_range(chunk)
+    part = slice(frames.start, frames.stop)
+    if metadata.suffix:
+        _end_video(images, len(frames))
+    stem = index_stem(root, chunk, metadata.suffix)
+    index = ChunkIndex(whole.numbers[part], whole.times[part])
+    save_chunk_index(stem.with_name(stem.name + ".npz"), index, metadata.store)
+    return len(frames)
+
+
+def _end_video(path: Path, frames: int) -> None:
+    """Give a video whose writer died the end that others need; its packets stay as they are."""
+    beside = path.with_name(f".{path.name}.partial")
+    try:
+        with (
+            av.open(str(path)) as source,
+            av.open(str(beside), "w", format=source.format.name.split(",")[0]) as copy,
+        ):
+            track = source.streams.video[0]
+            new = copy.add_stream_from_template(track)
+            left = frames
+            for packet in source.demux(track):
+                if packet.size and left:
+                    packet.stream = new
+                    copy.mux(packet)
+                    left -= 1
+        sync(beside)
+        beside.replace(path)
+    except (av.FFmpegError, OSError) as exc:
+        raise ChunkError(f"{path} cannot be copied ({exc.strerror})") from exc
+    finally:
+        beside.unlink(missing_ok=True)
+    sync(path.parent)

@@ -1,0 +1,203 @@
+"""What is left when a writer dies, the disk is full, or a folder is gone; and the cached index."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+import imgstore
+from imgstore import ChunkError, Frame, StoreInUseError
+from imgstore.cache import CACHE_FILENAME
+from imgstore.index import ChunkIndex
+from imgstore.journal import Journal, load_journal
+from tests.conftest import ROOT, numbered_images
+
+
+def test_a_journal_is_valid_up_to_the_first_torn_or_flipped_record(tmp_path):
+    path = tmp_path / "j"
+    journal = Journal(path)
+    for number in range(10):
+        journal.append(number * 3, number / 7)
+    journal.close()
+    journal.close()
+    whole = path.read_bytes()
+    for length in range(len(whole) + 1):
+        path.write_bytes(whole[:length])
+        index = load_journal(path)
+        assert index.numbers.tolist() == [3 * n for n in range(length // 24)]
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 16]) + whole[place + 1 :])
+        index = load_journal(path)
+        assert index.numbers.tolist() == [3 * n for n in range(place // 24)]
+        assert index.times.tolist() == [n / 7 for n in range(place // 24)]
+
+
+def test_the_frames_of_an_open_chunk_are_read_while_it_is_written(tmp_path):
+    images = numbered_images((32, 48), 12)
+    with imgstore.create(tmp_path / "a", (32, 48), format="h264/mkv", chunksize=5) as writer:
+        for n, image in enumerate(images):
+            writer.append(Frame(image, n, n, float(n)))
+            with imgstore.open(tmp_path / "a") as store:
+                assert store.state == "recording"
+                assert n <= len(store) <= n + 1  # the last may still be with the container
+                assert [frame.number for frame in store] == list(range(len(store)))
+        with pytest.raises(StoreInUseError):
+            imgstore.repair(tmp_path / "a")
+    with imgstore.open(tmp_path / "a") as store:
+        assert len(store) == 12
+        assert store.chunks == (0, 1, 2)
+    assert sorted(file.name for file in (tmp_path / "a").iterdir() if file.name.startswith(".")) == []
+
+
+def test_after_exactly_a_chunk_no_empty_one_is_left(tmp_path):
+    for fmt in imgstore.FORMATS.names():
+        with imgstore.create(tmp_path / fmt[:4], (32, 48), format=fmt, chunksize=4) as writer:
+            for n, image in enumerate(numbered_images((32, 48), 8)):
+                writer.append(Frame(image, n, n, float(n)))
+        names = sorted(file.name for file in (tmp_path / fmt[:4]).iterdir())
+        assert [name for name in names if name.startswith("000002")] == []
+        with imgstore.open(tmp_path / fmt[:4]) as store:
+            assert len(store) == 8
+            assert not store.problems
+
+
+FILL = """
+import resource, sys
+import numpy as np
+import imgstore
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+noise = np.random.default_rng(0).integers(0, 255, (120, 160), np.uint8)
+writer = imgstore.create(sys.argv[1], (120, 160), format=sys.argv[2])
+count = 0
+try:
+    while True:
+        writer.append(imgstore.Frame(np.roll(noise, count), 0, count, float(count)))
+        count += 1
+except imgstore.ChunkError as exc:
+    print(count, exc)
+try:
+    writer.close()
+except imgstore.ChunkError:
+    pass
+"""
+
+
+@pytest.mark.parametrize("fmt", ["mjpeg/avi", "avc1/mp4", "h264/mkv"])
+def test_when_a_file_cannot_grow_the_caller_is_told_and_what_was_there_stays(tmp_path, fmt):
+    done = subprocess.run(
+        [sys.executable, "-c", FILL, tmp_path / "a", fmt],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+    )
+    assert done.returncode == 0, done.stderr
+    count, _, message = done.stdout.partition(" ")
+    assert "000000" in message
+    with imgstore.open(tmp_path / "a") as store:
+        assert store.state == "interrupted"
+        assert int(count) - 2 <= len(store) <= int(count)
+        assert [frame.number for frame in store] == list(range(len(store)))
+        seen = len(store)
+    assert imgstore.repair(tmp_path / "a").finished == {0: seen}
+    with imgstore.open(tmp_path / "a") as store:
+        assert store.state == "complete"
+        assert len([frame.image for frame in store]) == seen
+
+
+@pytest.mark.parametrize("fmt", ["png", "h264/mkv"])
+def test_when_the_folder_is_gone_the_caller_is_told(tmp_path, fmt):
+    writer = imgstore.create(tmp_path / "a", (32, 48), format=fmt, chunksize=4)
+    image = numbered_images((32, 48), 1)[0]
+    writer.append(Frame(image, 0, 0, 0.0))
+    shutil.rmtree(tmp_path / "a")
+
+    def go_on():
+        for n in range(1, 20):
+            writer.append(Frame(image, n, n, float(n)))
+
+    with pytest.raises(ChunkError, match=r"00000[01]"):
+        go_on()
+    with suppress(ChunkError):
+        writer.close()
+
+
+def made_of_indexes(folder, chunks, frames, *, disorder=False):
+    """Make a store of images that are not there, with real indexes: what opening costs does not need them."""
+    imgstore.create(folder, (4, 6), format="npy", chunksize=frames).close()
+    random = np.random.default_rng(0)
+    from imgstore.index import save_chunk_index
+
+    numbers, times = [], []
+    for chunk in range(chunks):
+        (folder / f"{chunk:06d}").mkdir()
+        first = chunk * frames
+        index = ChunkIndex(np.arange(first, first + frames) * 2, 1000 + np.arange(first, first + frames) / 50)
+        if disorder:
+            index = ChunkIndex(random.integers(-50, 50, frames), random.uniform(0, 9, frames))
+            index.times[0] = np.nan
+        save_chunk_index(folder / f"{chunk:06d}" / "index.npz", index, {"uuid": "x", "imgshape": [4, 6]})
+        numbers.append(index.numbers)
+        times.append(index.times)
+    return np.concatenate(numbers), np.concatenate(times)
+
+
+@pytest.mark.parametrize("disorder", [False, True], ids=["rising", "in disorder"])
+def test_a_cached_index_finds_what_the_chunks_indexes_find(tmp_path, disorder):
+    numbers, times = made_of_indexes(tmp_path / "a", 60, 40, disorder=disorder)
+    looked = []
+    with imgstore.open(tmp_path / "a", progress=lambda done, total: looked.append((done, total))) as first:
+        assert looked[-1] == (60, 60)
+        assert (tmp_path / "a" / CACHE_FILENAME).exists()
+        looked.clear()
+        with imgstore.open(
+            tmp_path / "a", progress=lambda done, total: looked.append((done, total))
+        ) as second:
+            assert looked == []
+            np.testing.assert_array_equal(second.numbers, numbers)
+            np.testing.assert_array_equal(second.times, times)
+            assert second.chunks == first.chunks == tuple(range(60))
+            for value in (-50, 0, 7, 31.5, 4000, 1e9):
+                assert first._index.nearest_number(value) == second._index.nearest_number(value)
+                assert first._index.nearest_number(value) == np.abs(numbers - value).argmin()
+                assert first._index.nearest_time(value) == second._index.nearest_time(value)
+                assert first._index.nearest_time(value) == np.nanargmin(np.abs(times - value))
+            assert second._index.of_number(int(numbers[1234])) == np.flatnonzero(numbers == numbers[1234])[0]
+
+
+def test_a_stale_cache_is_noticed(tmp_path):
+    made_of_indexes(tmp_path / "a", 60, 10)
+    imgstore.open(tmp_path / "a").close()
+    from imgstore.index import save_chunk_index
+
+    changed = ChunkIndex(np.arange(10) - 1000, np.arange(10.0))
+    save_chunk_index(tmp_path / "a" / "000007" / "index.npz", changed, {"uuid": "x", "imgshape": [4, 6]})
+    with imgstore.open(tmp_path / "a") as store:
+        assert store.numbers[70] == -1000
+    made_of_indexes(tmp_path / "b", 1, 10)
+    (tmp_path / "b" / "000000").rename(tmp_path / "a" / "000060")
+    with imgstore.open(tmp_path / "a") as store:
+        assert len(store) == 610
+    with imgstore.open(tmp_path / "a") as store:
+        assert len(store) == 610
+        assert store.numbers[70] == -1000
+
+
+def test_a_broken_cache_is_never_believed(tmp_path):
+    numbers, _ = made_of_indexes(tmp_path / "a", 60, 10)
+    imgstore.open(tmp_path / "a").close()
+    cache = tmp_path / "a" / CACHE_FILENAME
+    whole = cache.read_bytes()
+    for length in (0, 7, 40, 100, len(whole) - 1):
+        cache.write_bytes(whole[:length])
+        with imgstore.open(tmp_path / "a") as store:
+            np.testing.assert_array_equal(store.numbers, numbers)
+    for place in range(0, 60 * 40, 211):
+        cache.write_bytes(whole[:place] + bytes([whole[place] ^ 8]) + whole[place + 1 :])
+        with imgstore.open(tmp_path / "a") as store:
+            np.testing.assert_array_equal(store.numbers, numbers)
