@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from hardware.errors import SettingError, SourceError
@@ -134,6 +135,8 @@ def open_camera(source: str, settings: CameraSettings | None = None) -> Camera:
     try:
         make = CAMERAS.get(name)
     except UnknownNameError as exc:
+        if Path(source).expanduser().is_file():
+            raise SourceError(f"{source} is a file; did you mean video:{source}?") from exc
         raise SourceError(f"{source!r} names no camera: {exc}. A source looks like {SOURCES}") from exc
     return make(address, settings or CameraSettings())
 

@@ -60,10 +60,12 @@ class UnknownNameError(ImgstoreError, ValueError):
     kind : what the table holds, for the message: "format", "camera".
     name : what was asked for.
     known : what there is.
+    remark : what else would work.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], remark: str = "") -> None:
         known = sorted(known)
         close = get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        super().__init__(f"there is no {kind} {name!r}; {hint}known: {', '.join(known)}")
+        end = f"; {remark}" if remark else ""
+        super().__init__(f"there is no {kind} {name!r}; {hint}known: {', '.join(known)}{end}")

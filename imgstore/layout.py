@@ -1,5 +1,6 @@
 """What the files of a store are called, how they appear, and who may write."""
 
+import errno
 import fcntl
 import json
 import os
@@ -51,6 +52,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     and removed when it raises.
     """
     beside = path.with_name(f".{path.name}.partial")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "this folder does not exist", str(path.parent))
     try:
         with beside.open("wb") as file:
             yield file

@@ -13,7 +13,7 @@ import pandas as pd
 
 from imgstore.chunk import chunk_path, index_stem
 from imgstore.contents import Progress, read_contents
-from imgstore.errors import ClosedError, FrameIndexError, MetadataError
+from imgstore.errors import ClosedError, FrameIndexError, FrameNotFoundError, MetadataError
 from imgstore.extra import EXTRA_SUFFIX, load_extra
 from imgstore.formats import FORMATS, ChunkFormat, ChunkReader
 from imgstore.frame import Frame, FrameSpec
@@ -127,6 +127,10 @@ class StoreReader:
         """Return the indices of the frames in `chunk`."""
         return self._index.chunk_range(chunk)
 
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.spec.shape))
+        return f"<StoreReader {self._root}: {len(self)} frames {shape} {self.spec.dtype}, {self.state}>"
+
     def __len__(self) -> int:
         return len(self._index)
 
@@ -155,15 +159,31 @@ class StoreReader:
         """
         return self[self._index.of_number(number) if exact else self._index.nearest_number(number)]
 
-    def by_time(self, time: float | datetime) -> Frame:
-        """Return the frame whose time is nearest; a datetime without zone is in the store's.
+    def by_time(self, time: float | datetime | str) -> Frame:
+        """Return the frame whose time is nearest.
 
-        Raises FrameNotFoundError if the store has no frames.
+        Parameters
+        ----------
+        time : seconds since the Unix epoch, a datetime, or an ISO 8601 string; in the store's zone unless
+            it says another.
+
+        Raises FrameNotFoundError if the store has no frames, or the string is no time.
         """
+        return self[self._index.nearest_time(self.seconds(time))]
+
+    def seconds(self, time: float | datetime | str) -> float:
+        """Return a time, given as in `by_time`, in seconds since the Unix epoch."""
+        if isinstance(time, str):
+            try:
+                time = datetime.fromisoformat(time)
+            except ValueError as exc:
+                raise FrameNotFoundError(
+                    f"{time!r} is no ISO 8601 date and time such as 2026-11-21T14:30:05.2"
+                ) from exc
         if isinstance(time, datetime):
             local = time if time.tzinfo else time.replace(tzinfo=self._metadata.timezone)
-            time = local.timestamp()
-        return self[self._index.nearest_time(time)]
+            return local.timestamp()
+        return float(time)
 
     def local_time(self, time: float) -> datetime:
         """Return seconds since the Unix epoch as a datetime in the store's zone."""

@@ -16,6 +16,7 @@ from tools.frame import frame
 from tools.info import info
 from tools.plot import plot
 from tools.record import record
+from tools.repair import repair
 from tools.track import track
 from tracking import TrackingError
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     help="Record animals for days into chunked frame stores, seek in them, track them.\n\n"
     "Try `ethostore demo` first: it makes one of everything and says what to do next.",
 )
-for command in (demo, record, info, frame, track, plot, export):
+for command in (demo, record, info, frame, track, plot, export, repair):
     app.command()(command)
 
 

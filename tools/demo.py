@@ -1,5 +1,7 @@
 """The main job in one go, on a simulated arena of which everything is known."""
 
+import shutil
+import sys
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -109,6 +111,7 @@ def _tell(made: dict[str, Path], found: Score, regions: int) -> None:
     store, result = made["store"], made["result"]
     out.print("\n[bold]Look at the plot and the overlay, then try[/]")
     for line in (
+        *(() if shutil.which("ethostore") else (f". {Path(sys.prefix) / 'bin' / 'activate'}",)),
         f"ethostore info {store}",
         f"ethostore frame {store} frame_100.png --index 100 --result {result}",
         f"ethostore track {store} --layout {LAYOUT}",

@@ -3,6 +3,6 @@
 # Arguments go to `ethostore demo`: sh tools/demo.sh --out DIR --seconds 60
 
 . "$(dirname "$0")/setup.sh"
-install ""
-say "running: ethostore demo $*"
+install parquet
+say "running: ethostore demo${*:+ $*}"
 exec .venv/bin/ethostore demo "$@"

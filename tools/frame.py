@@ -9,11 +9,20 @@ import numpy as np
 import typer
 
 import imgstore
-from imgstore import Frame, FrameFormatError, FrameSequence, Image, StoreExistsError, StoreReader
+from imgstore import (
+    Frame,
+    FrameFormatError,
+    FrameNotFoundError,
+    FrameSequence,
+    Image,
+    StoreExistsError,
+    StoreReader,
+)
 from tools.console import show
-from tracking import draw, open_results
+from tracking import ResultFileError, draw, open_results
 
 _PICTURES = (".png", ".jpg", ".tif", ".bmp")
+_FARTHEST_S = 2.0
 
 
 def frame(
@@ -45,9 +54,10 @@ def frame(
     try:
         found = _find(frames, index, number, time)
         local = frames.local_time(found.time).isoformat() if isinstance(frames, StoreReader) else None
+        uuid = frames.metadata.uuid if isinstance(frames, StoreReader) else None
     finally:
         frames.close()
-    _write(out, found.image if result is None else _with_result(found, result))
+    _write(out, found.image if result is None else _with_result(found, result, uuid))
     facts = {"picture": str(out), "index": found.index, "number": found.number, "time": found.time}
     show({**facts, "local_time": local} if local else facts, as_json=as_json)
 
@@ -55,11 +65,25 @@ def frame(
 def _find(frames: FrameSequence, index: int | None, number: int | None, time: str | None) -> Frame:
     if index is not None:
         return frames[index]
-    if isinstance(frames, StoreReader):
-        return frames.by_number(number) if number is not None else frames.by_time(_parse_time(time or ""))
     if number is not None:
-        return frames[number]  # a video's numbers are its indices
-    return frames[int(np.argmin(np.abs(frames.times - _seconds(_parse_time(time or "")))))]
+        return frames.by_number(number) if isinstance(frames, StoreReader) else frames[number]
+    asked = _parse_time(time or "")
+    if isinstance(frames, StoreReader):
+        found = frames.by_time(asked)
+        seconds = asked if isinstance(asked, float) else frames.seconds(asked)
+    else:
+        seconds = _seconds(asked)
+        found = frames[int(np.argmin(np.abs(frames.times - seconds)))]
+    if abs(found.time - seconds) > _FARTHEST_S:
+        text = (
+            frames.local_time(found.time).isoformat()
+            if isinstance(frames, StoreReader)
+            else f"{found.time} s"
+        )
+        raise FrameNotFoundError(
+            f"there is no frame within {_FARTHEST_S:g} s of {time}; the nearest is at {text}"
+        )
+    return found
 
 
 def _parse_time(text: str) -> float | datetime:
@@ -81,8 +105,11 @@ def _seconds(time: float | datetime) -> float:
     return time
 
 
-def _with_result(found: Frame, result: Path) -> Image:
+def _with_result(found: Frame, result: Path, uuid: str | None) -> Image:
     with open_results(result) as results:
+        about = results.attributes
+        if about["frame_shape"] != found.image.shape or (uuid and about["store_uuid"] not in ("", uuid)):
+            raise ResultFileError(f"{result} is of another recording, {about['source']}")
         rows = np.flatnonzero(results.frames["index"] == found.index)
         points = results.points[np.isin(results.points["frame"], rows)]
         return draw(found.image, results.rois, points, results.targets)

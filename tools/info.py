@@ -49,6 +49,7 @@ def summarize(reader: StoreReader) -> dict[str, Any]:
         "timezone": metadata.timezone.key,
         "uuid": metadata.uuid,
         "metadata": dict(metadata.user),
+        "problems": list(reader.problems),
     }
     if len(reader):
         facts |= _frame_facts(reader)
@@ -90,6 +91,7 @@ def _readable(facts: dict[str, Any]) -> dict[str, object]:
         "created": facts["created"],
         "uuid": facts["uuid"],
         "metadata": facts["metadata"],
+        "problems": "; ".join(facts["problems"]) or "none",
     }
     if not facts["frames"]:
         lines |= {"numbers": "none", "times": "none", "duration": "none"}

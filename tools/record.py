@@ -40,8 +40,8 @@ def record(
     start: Annotated[
         str | None,
         typer.Option(
-            help="Time of a video's first frame: Unix seconds or ISO 8601 (local unless it names a zone). "
-            "Default: now."
+            help="Time of the first frame of a video or the simulation: Unix seconds or ISO 8601 "
+            "(local unless it names a zone). Default: now."
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the simulation.")] = None,
@@ -123,7 +123,6 @@ def progress_line(store: Path) -> Iterator[Callable[[RecordProgress], None] | No
                 duration_text(round(now.seconds, 1)),
                 size_text(measured),
                 f"{now.dropped} dropped" if now.dropped else "none dropped",
-                "Ctrl-C ends",
             ]
             live.update(Text("  ".join(parts), overflow="ellipsis", no_wrap=True), refresh=True)
 

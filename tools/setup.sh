@@ -1,5 +1,5 @@
 # Sourced by demo.sh and test.sh: makes the virtual environment .venv in the checkout and installs into it.
-# Give the extras to install as $1, "" for none; safe to run again, and quick when nothing has changed.
+# Give the extra to install as $1; safe to run again, and quick when nothing has changed.
 
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,14 +15,14 @@ find_python() {
             return
         fi
     done
-    die "Python 3.11 or newer is needed; on Debian: apt-get install python3 python3-venv"
+    die "Python 3.11 or newer is needed; on Debian, as root: apt-get install python3 python3-venv"
 }
 
 make_venv() {
     python=$(find_python)
     say "making the virtual environment .venv with $("$python" --version)"
     "$python" -c 'import ensurepip' 2>/dev/null ||
-        die "$python cannot make virtual environments; on Debian: apt-get install python3-venv"
+        die "$python cannot make virtual environments; on Debian, as root: apt-get install python3-venv"
     rm -rf .venv
     "$python" -m venv .venv
 }
@@ -36,18 +36,18 @@ check_libraries() {
         *libxcb.so*) package=libxcb1 ;;
         *) die "OpenCV does not start: $missing" ;;
     esac
-    die "OpenCV needs a system library. On Debian: apt-get install $package
-       (all that it needs: apt-get install libgl1 libglib2.0-0 libxcb1), then run this again.
+    die "OpenCV needs the system library of the package $package. On Debian, as root:
+       apt-get install libgl1 libglib2.0-0 libxcb1    (all that it needs), then run this again.
        What it said: $(printf '%s' "$missing" | tail -n 1)"
 }
 
 install() {
     extras=$1
     [ -x .venv/bin/python ] && .venv/bin/python -c 'import pip' 2>/dev/null || make_venv
-    stamp=.venv/installed${extras:+-$extras}
+    stamp=.venv/installed-$extras
     if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
-        say "installing ethostore${extras:+ with the tools for its tests} into .venv (a minute or two the first time)"
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".${extras:+[$extras]}"
+        say "installing ethostore[$extras] into .venv (a minute or two the first time)"
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$extras]"
         touch "$stamp"
     else
         say "ethostore is installed in .venv already"

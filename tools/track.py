@@ -23,7 +23,7 @@ def track(
     force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
-    """Track one animal per region and write the positions to an HDF5 file beside the recording.
+    """Track one animal in each region and write the positions to an HDF5 file beside the recording.
 
     A layout file holds `regions`, each a polygon or a circle, in frame pixels:
 
@@ -42,6 +42,7 @@ def track(
         "targets": [[round(float(x), 2), round(float(y), 2)] for x, y in done.regions.targets],
         "frames": summary.frames,
         "points": summary.points,
+        "animals": summary.frames * len(done.regions.rois),
         "found": summary.points / max(1, summary.frames * len(done.regions.rois)),
         "found_by_region": summary.found,
         "state": "stopped" if summary.stopped else "complete",
@@ -58,7 +59,6 @@ def _readable(facts: dict[str, object]) -> dict[str, object]:
     return {
         "result": facts["result"],
         "regions": facts["regions"],
-        "frames": facts["frames"],
-        "found": f"{facts['found']:.1%} of the animals",
-        "often missed": f"regions {', '.join(poor)}" if poor else "no region",
+        "found": f"{facts['points']} of {facts['animals']} animals in {facts['frames']} frames",
+        "often missed": f"in region {', '.join(poor)}" if poor else "in no region",
     }

@@ -15,7 +15,7 @@ from tracking.layouts import LAYOUTS, Layout, Regions, open_layout
 from tracking.monitor import TrackSummary, monitor
 from tracking.overlay import draw
 from tracking.points import COLUMNS, POINT, Points, Status
-from tracking.results import Results, ResultWriter, RunInfo, open_results
+from tracking.results import Results, ResultWriter, RunInfo, open_results, repair_results
 from tracking.retrack import Retracked, median_image, retrack
 from tracking.roi import ROI
 from tracking.score import Score, score
@@ -55,6 +55,7 @@ __all__ = [
     "monitor",
     "open_layout",
     "open_results",
+    "repair_results",
     "retrack",
     "score",
 ]

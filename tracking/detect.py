@@ -94,7 +94,7 @@ def _measure(
         origin[1] + moments["m01"] / mass,
         4 * np.sqrt(half_sum + root),
         4 * np.sqrt(max(half_sum - root, 0.0)),
-        np.degrees(0.5 * np.arctan2(2 * xy, xx - yy)) % 180,
+        np.degrees(0.5 * np.arctan2(2 * xy, xx - yy)) % 180 % 180,  # a hair below 0 becomes 180 at first
         area,
         cv2.minMaxLoc(weights)[1],
         cv2.countNonZero(cv2.bitwise_and(marked[window], inside)) / area if marked is not None else 0.0,

@@ -33,9 +33,8 @@ def draw(
     for roi in rois:
         corners = np.rint(roi.polygon).astype(np.int32)
         cv2.polylines(canvas, [corners], True, _GREEN, 1, cv2.LINE_AA)
-        _label(
-            canvas, str(roi.number), (roi.rectangle[0] + 3, roi.rectangle[1] + round(16 * scale) + 2), scale
-        )
+        x, y = roi.upper_left
+        _label(canvas, roi.label, (round(x) + 3, round(y + 16 * scale) + 2), scale)
     for x, y in targets if targets is not None else ():
         cv2.drawMarker(canvas, (round(x), round(y)), _GREEN, cv2.MARKER_CROSS, round(30 * scale), 2)
     for point in points if points is not None else ():

@@ -13,6 +13,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpecFromSubplotSpec
+from matplotlib.patheffects import withStroke
 
 from imgstore import UnknownNameError, replacing
 from tracking.errors import ResultExistsError
@@ -23,7 +24,8 @@ from tracking.roi import ROI
 
 PICTURES = (".png", ".pdf", ".svg")
 
-_MOST_BINS = 1200  # points of a line; more cannot be seen
+_MOST_ON_A_STRIP = 1200  # points of a line; more cannot be seen
+_MOST_ON_A_TRACK = 20_000
 _STRIPS_PER_COLUMN = 24
 _X, _Y, _SPEED = "#1f4e79", "#2e8b57", "#b5651d"
 _TIME_COLOURS = "viridis"
@@ -85,16 +87,17 @@ def _draw_tracks(axes: Axes, results: Results, times: Numbers) -> None:
     for roi in results.rois:
         axes.plot(*np.vstack([roi.polygon, roi.polygon[:1]]).T, color="#58d68d", linewidth=0.7)
         axes.annotate(
-            str(roi.number),
-            roi.polygon[0],
+            roi.label,
+            roi.upper_left,
             color="#58d68d",
             fontsize=7,
+            path_effects=[withStroke(linewidth=1.5, foreground="black")],
             textcoords="offset points",
             xytext=(2, -8),
         )
         points = results.points[results.points["roi"] == roi.number]
         if len(points):
-            at, x, y = _thinned(times[points["frame"]], points["x"], points["y"])
+            at, x, y = _thinned(_MOST_ON_A_TRACK, times[points["frame"]], points["x"], points["y"])
             steps = np.stack([np.stack([x, y], 1)[:-1], np.stack([x, y], 1)[1:]], 1)
             line = LineCollection(list(steps), array=at[1:] / scale, cmap=_TIME_COLOURS, linewidths=0.9)
             line.set_clim(0, (span.vmax or 1) / scale)
@@ -129,14 +132,18 @@ def _draw_strips(
         at = times[table["frame"]]
         place, rate = figure.add_subplot(grid[row, 0]), figure.add_subplot(grid[row, 1])
         for along, colour in _axes_to_show(roi):
-            moment, position = _thinned(at, table[along].astype(float) - roi.offset[along == "y"])
+            moment, position = _thinned(
+                _MOST_ON_A_STRIP, at, table[along].astype(float) - roi.offset[along == "y"]
+            )
             place.plot(moment / scale, _broken(moment, position, span), color=colour, linewidth=0.8)
         place.set_ylim(0, roi.longest_axis)
-        moment, fastest = _thinned(at, speeds[roi.number])
+        moment, fastest = _thinned(_MOST_ON_A_STRIP, at, speeds[roi.number])
         rate.fill_between(moment / scale, 0, fastest, color=_SPEED, linewidth=0.0, alpha=0.8)
         rate.set_ylim(0, top)
         place.set_ylabel(str(roi.number), rotation=0, ha="right", va="center", fontweight="bold")
         found = len(np.unique(table["frame"])) / max(1, len(times))
+        if not len(table):
+            place.annotate("never found", (0.5, 0.5), xycoords="axes fraction", ha="center", va="center")
         rate.annotate(f"{found:.0%}", (1.01, 0.5), xycoords="axes fraction", fontsize=7, va="center")
         for axes in (place, rate):
             axes.set_xlim(0, span / scale)
@@ -146,7 +153,11 @@ def _draw_strips(
             if last:
                 axes.set_xlabel(f"time ({unit})")
         if row == 0:
-            place.set_title("position in the region (px): x blue, y green", fontsize=8)
+            shown = {name for roi in rois for name, _ in _axes_to_show(roi)}
+            colours = ", ".join(
+                f"{name} {colour}" for name, colour in (("x", "blue"), ("y", "green")) if name in shown
+            )
+            place.set_title(f"position in the region (px): {colours}", fontsize=8)
             rate.set_title(f"speed over {SPEED_WINDOW_S:g} s (px/s), and share of frames found", fontsize=8)
 
 
@@ -165,9 +176,9 @@ def _time_unit(span: float) -> tuple[str, float]:
     return "s", 1.0
 
 
-def _thinned(*series: npt.NDArray[np.floating]) -> list[Numbers]:
-    """Return series with every n-th value only, so that no more are left than can be seen."""
-    step = max(1, len(series[0]) // _MOST_BINS)
+def _thinned(most: int, *series: npt.NDArray[np.floating]) -> list[Numbers]:
+    """Return series with every n-th value only, so that about `most` are left."""
+    step = max(1, len(series[0]) // most)
     return [np.asarray(values[::step], np.float64) for values in series]
 
 

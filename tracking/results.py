@@ -301,9 +301,30 @@ class Results:
         self.close()
 
 
+def repair_results(path: str | os.PathLike[str]) -> bool:
+    """Make a result file that a killed run left an ordinary one again; return whether there was need to.
+
+    It is copied, and the copy replaces it; `state` becomes "stopped". Raises ResultFileError if it is none.
+    """
+    place = Path(path)
+    with Results(place) as results:
+        if results.attributes["state"] != "running":
+            return False
+    beside = place.with_name(f".{place.name}.partial")
+    beside.unlink(missing_ok=True)
+    with _open(place) as old, h5py.File(beside, "w-", libver="latest") as new:
+        for name in old:
+            old.copy(name, new)
+        new.attrs.update(old.attrs)
+        new.attrs["state"] = "stopped"
+    beside.replace(place)
+    return True
+
+
 def _open(path: Path) -> h5py.File:
     if not path.is_file():
-        raise ResultFileError(f"{path} does not exist; give a result file (*{SUFFIX})")
+        found = "is a folder" if path.is_dir() else "does not exist"
+        raise ResultFileError(f"{path} {found}; give a result file (*{SUFFIX})")
     if not h5py.is_hdf5(path):
         raise ResultFileError(f"{path} is no result file (*{SUFFIX}): it is not HDF5")
     try:

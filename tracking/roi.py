@@ -66,6 +66,17 @@ class ROI:
         x, y = self.polygon.mean(axis=0)
         return float(x), float(y)
 
+    @property
+    def upper_left(self) -> tuple[float, float]:
+        """x, y of the corner that is farthest up and left: where a label goes."""
+        x, y = self.polygon[np.argmin(self.polygon.sum(axis=1))]
+        return float(x), float(y)
+
+    @property
+    def label(self) -> str:
+        """Number and name, for people."""
+        return f"{self.number} {self.name}".strip()
+
     def window(self, shape: tuple[int, ...]) -> tuple[slice, slice]:
         """Return the rows and columns of the rectangle in a frame of `shape`.
 

@@ -19,7 +19,7 @@ import tracking
 from tests.conftest import ROOT
 from tests.imgstore.test_video import write_video
 
-COMMANDS = ("demo", "record", "info", "frame", "track", "plot", "export")
+COMMANDS = ("demo", "record", "info", "frame", "track", "plot", "export", "repair")
 
 
 def ethostore(*arguments, cwd, check=True):

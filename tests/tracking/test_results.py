@@ -23,6 +23,7 @@ from tracking import (
     export,
     open_results,
     plots,
+    repair_results,
 )
 from tracking.motion import speed
 
@@ -236,3 +237,28 @@ def test_settings_and_events_are_plain_json(tmp_path):
     with h5py.File(write(tmp_path / "a.tracks.h5")) as file:
         assert json.loads(file.attrs["settings"]) == {"samples": 60}
         assert json.loads(file["events"][0]["detail"]) == {"count": 3}
+
+
+def test_a_killed_result_is_repaired_into_an_ordinary_file(tmp_path):
+    path = tmp_path / "a.tracks.h5"
+    script = (
+        "import sys, os, signal, pathlib\n"
+        "from tests.tracking.test_results import *\n"
+        "w = ResultWriter(pathlib.Path(sys.argv[1]), INFO, ROIS)\n"
+        "w.append_background(IMAGE + 3, 1.0)\n"
+        "w.append(Frame(IMAGE, 0, 0, 0.0), point(0, 1))\n"
+        "w.flush()\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, path], cwd=ROOT, check=False)
+    with open_results(path) as results:
+        before = results.table()
+    assert repair_results(path)
+    with h5py.File(path, "r") as file:
+        assert file.attrs["state"] == "stopped"
+    with open_results(path) as results:
+        pd.testing.assert_frame_equal(results.table(), before)
+        assert results.background is not None
+    once = path.read_bytes()
+    assert not repair_results(path)
+    assert path.read_bytes() == once

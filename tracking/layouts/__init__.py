@@ -35,7 +35,7 @@ def open_layout(name: str) -> Layout:
     try:
         return LAYOUTS.get(name.replace("_", "-").lower())
     except UnknownNameError as exc:
-        raise UnknownNameError("layout", name, [*LAYOUTS.names(), "or a file ending in .yaml"]) from exc
+        raise UnknownNameError("layout", name, LAYOUTS.names(), "a .yaml or .json file works too") from exc
 
 
 __all__ = ["LAYOUTS", "Layout", "Regions", "load_layout", "open_layout"]
