@@ -24,6 +24,7 @@ from imgstore.errors import (
 )
 from imgstore.formats import FORMATS
 from imgstore.frame import Frame, FrameSequence, FrameSink, FrameSource, FrameSpec, Image
+from imgstore.index import Gap, find_gaps
 from imgstore.layout import replacing
 from imgstore.reader import StoreReader, open
 from imgstore.registry import Registry
@@ -38,6 +39,7 @@ from imgstore.stores import (
 )
 from imgstore.util import ensure_color, ensure_grayscale
 from imgstore.video import VideoFile, open_source, open_video
+from imgstore.view import FrameView
 from imgstore.writer import DEFAULT_FORMAT, StoreWriter, create
 
 try:
@@ -59,6 +61,8 @@ __all__ = [
     "FrameSink",
     "FrameSource",
     "FrameSpec",
+    "FrameView",
+    "Gap",
     "Image",
     "ImgstoreError",
     "MetadataError",
@@ -78,6 +82,7 @@ __all__ = [
     "ensure_color",
     "ensure_grayscale",
     "extract_only_frame",
+    "find_gaps",
     "get_supported_formats",
     "new_for_filename",
     "new_for_format",

@@ -103,8 +103,8 @@ class FrameSequence(FrameSource, Protocol):
     def __len__(self) -> int:
         """Return the number of frames."""
 
-    def __getitem__(self, index: int, /) -> Frame:
-        """Return the frame at `index`; negative ones count from the end."""
+    def __getitem__(self, key: int, /) -> Frame:
+        """Return the frame at an index; negative ones count from the end."""
 
     @property
     def numbers(self) -> npt.NDArray[np.int64]:

@@ -1,11 +1,13 @@
 """Which frame lies where: arithmetic on arrays, and the index file of a chunk."""
 
+import threading
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +15,14 @@ import yaml
 
 from imgstore.errors import ChunkError, FrameIndexError, FrameNotFoundError
 from imgstore.layout import replacing
+from imgstore.npz import read_stored_npz
+
+_NUMPY_LOAD = (
+    threading.Lock()
+)  # np.load parses headers with `ast`, which Python 3.11 cannot do in two threads
 
 Numbers = npt.NDArray[np.int64]
+TimeMatch: TypeAlias = Literal["nearest", "before", "after", True]
 Times = npt.NDArray[np.float64]
 
 
@@ -47,8 +55,8 @@ def load_chunk_index(stem: Path) -> ChunkIndex | None:
     file = stem.with_name(stem.name + ".npz")
     try:
         if file.is_file():
-            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
-                numbers, times = content["frame_number"], content["frame_time"]
+            data = file.read_bytes()
+            numbers, times = read_stored_npz(data) or _load_npz(data)
         else:
             file = stem.with_name(stem.name + ".yaml")
             if not file.is_file():
@@ -61,6 +69,11 @@ def load_chunk_index(stem: Path) -> ChunkIndex | None:
     if index.numbers.ndim != 1 or index.numbers.shape != index.times.shape:
         raise ChunkError(f"the index {file} is broken: {numbers.shape} numbers, {times.shape} times")
     return index
+
+
+def _load_npz(data: bytes) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    with _NUMPY_LOAD, np.load(BytesIO(data), allow_pickle=False) as content:
+        return content["frame_number"], content["frame_time"]
 
 
 def _as_numbers(values: npt.NDArray[Any]) -> Numbers:
@@ -154,6 +167,26 @@ class StoreIndex:
         """Return the index of the frame whose time is nearest; the first of equals."""
         return self._nearest(self.by_time, time)
 
+    def of_time(self, time: float, exact: TimeMatch) -> int:
+        """Return the index of the frame of a time; see `StoreReader.by_time`. Raises FrameNotFoundError."""
+        if exact == "nearest":
+            return self.nearest_time(time)
+        order, ranked = self.by_time
+        side: Literal["left", "right"] = "right" if exact == "before" else "left"
+        rank = int(ranked.searchsorted(time, side)) - (exact == "before")
+        if not 0 <= rank < len(ranked) or (exact is True and ranked[rank] != time):
+            how = "of exactly" if exact is True else f"at or {exact}"
+            raise FrameNotFoundError(f"there is no frame {how} the time {time!r}{self._time_hint()}")
+        return int(order[rank]) if len(order) else rank
+
+    def first_at(self, time: float) -> int:
+        """Return the smallest index of a frame at or after `time`; the number of frames if there is none."""
+        order, ranked = self.by_time
+        rank = int(ranked.searchsorted(time))
+        if rank == len(ranked):
+            return len(self)
+        return int(order[rank:].min()) if len(order) else rank
+
     @cached_property
     def by_number(self) -> Ranking:
         """The frames in the order of their numbers."""
@@ -182,10 +215,40 @@ class StoreIndex:
             best = below if apart > 0 or (apart == 0 and earlier) else above
         return int(order[best]) if len(order) else best
 
+    def _time_hint(self) -> str:
+        ranked = self.by_time.values
+        return f": they go from {ranked[0]!s} to {ranked[-1]!s}" if len(ranked) else ": no frame has a time"
+
     def _number_hint(self) -> str:
         if not len(self):
             return ": the store is empty"
         return f": they go from {self.numbers.min()} to {self.numbers.max()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Frames that are missing.
+
+    Attributes
+    ----------
+    index : of the first frame after the gap.
+    first, last : the numbers that are missing.
+    """
+
+    index: int
+    first: int
+    last: int
+
+    @property
+    def count(self) -> int:
+        """How many frames are missing."""
+        return self.last - self.first + 1
+
+
+def find_gaps(numbers: Numbers) -> list[Gap]:
+    """Return where numbers jump by more than one, in order; steps back are no gaps."""
+    places = np.flatnonzero(np.diff(numbers) > 1) + 1
+    return [Gap(int(place), int(numbers[place - 1]) + 1, int(numbers[place]) - 1) for place in places]
 
 
 def join_indexes(chunks: Sequence[int], indexes: Sequence[ChunkIndex]) -> StoreIndex:

@@ -1,5 +1,6 @@
 """The frames of a store as a sequence."""
 
+import math
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -7,8 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias, overload
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from imgstore.chunk import chunk_path, index_stem
@@ -16,10 +19,14 @@ from imgstore.contents import Progress, read_contents
 from imgstore.errors import ClosedError, FrameIndexError, FrameNotFoundError, MetadataError
 from imgstore.extra import EXTRA_SUFFIX, load_extra
 from imgstore.formats import FORMATS, ChunkFormat, ChunkReader
-from imgstore.frame import Frame, FrameSpec
-from imgstore.index import Numbers, Times
+from imgstore.frame import Frame, FrameSpec, Image
+from imgstore.index import Gap, Numbers, TimeMatch, Times, find_gaps
 from imgstore.layout import find_chunks, writer_state
 from imgstore.metadata import DIRECTORY_CLASS, StoreMetadata, find_metadata, load_metadata
+from imgstore.view import FrameView, Selection, is_integer, select
+
+Moment: TypeAlias = float | datetime | str
+"""Seconds since the Unix epoch, a datetime, or an ISO 8601 string."""
 
 _OPEN_CHUNKS = 3
 _VIDEO_READER = "h264/mkv"  # any video format reads any video; the file says what it is
@@ -134,11 +141,56 @@ class StoreReader:
     def __len__(self) -> int:
         return len(self._index)
 
-    def __getitem__(self, index: int, /) -> Frame:
-        """Return the frame at `index`; negative ones count from the end.
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(frames, rows, columns) or (frames, rows, columns, 3)."""
+        return (len(self), *self.spec.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels."""
+        return self.spec.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes: 3 for grey, 4 for colour."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of pixel values in all frames."""
+        return math.prod(self.shape)
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Image:
+        """Return all images, shape (n, rows, columns[, 3])."""
+        return np.asarray(self[:], dtype=dtype)
+
+    @property
+    def missing(self) -> list[Gap]:
+        """Where the camera's numbers jump, in the order of the frames."""
+        return find_gaps(self.numbers)
+
+    @overload
+    def __getitem__(self, key: int, /) -> Frame: ...
+    @overload
+    def __getitem__(self, key: slice, /) -> FrameView: ...
+    @overload
+    def __getitem__(self, key: Selection, /) -> Image: ...
+    def __getitem__(self, key: int | slice | Selection, /) -> Frame | FrameView | Image:
+        """Return the frame at an index, or several.
+
+        Parameters
+        ----------
+        key : an index, negative ones counted from the end, gives a Frame; a slice gives a lazy view of these
+            frames; a list or array of indices, or of a boolean per frame, gives an array of images.
 
         Raises FrameIndexError outside of the store, ChunkError if the chunk is missing or broken.
         """
+        if isinstance(key, slice) or not is_integer(key):
+            return select(self, key)  # type: ignore[arg-type]  # mypy does not take the integers out
+        return self._frame(int(key))
+
+    def _frame(self, index: int) -> Frame:
         try:
             at = self._index.at(index)
         except FrameIndexError as exc:
@@ -159,19 +211,29 @@ class StoreReader:
         """
         return self[self._index.of_number(number) if exact else self._index.nearest_number(number)]
 
-    def by_time(self, time: float | datetime | str) -> Frame:
-        """Return the frame whose time is nearest.
+    def by_time(self, time: Moment, *, exact: TimeMatch = "nearest") -> Frame:
+        """Return the frame of a time.
 
         Parameters
         ----------
         time : seconds since the Unix epoch, a datetime, or an ISO 8601 string; in the store's zone unless
             it says another.
+        exact : which frame: the "nearest"; the last at or "before"; the first at or "after"; or True for
+            one of exactly this time.
 
-        Raises FrameNotFoundError if the store has no frames, or the string is no time.
+        Raises FrameNotFoundError if there is none, or the string is no time.
         """
-        return self[self._index.nearest_time(self.seconds(time))]
+        return self[self._index.of_time(self.seconds(time), exact)]
 
-    def seconds(self, time: float | datetime | str) -> float:
+    def between(self, start: Moment, end: Moment) -> FrameView:
+        """Return the frames from the first at or after `start` to the last before `end`, as a lazy view.
+
+        Times are given as in `by_time`. Where times step back, frames in between may lie outside.
+        """
+        first, last = (self._index.first_at(self.seconds(moment)) for moment in (start, end))
+        return FrameView(self, range(first, last))
+
+    def seconds(self, time: Moment) -> float:
         """Return a time, given as in `by_time`, in seconds since the Unix epoch."""
         if isinstance(time, str):
             try:

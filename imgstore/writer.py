@@ -140,6 +140,8 @@ class StoreWriter:
             The writer is closed.
         """
         self._check()
+        if not isinstance(frame, Frame):
+            raise TypeError(f"append takes Frame(image, index, number, time), not {type(frame).__name__}")
         self._spec.check(frame.image)
         chunk = self._current()
         chunk.append(frame)

@@ -1,11 +1,10 @@
 """Frames through a tracker into a result file."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
-from imgstore import FrameSequence
+from imgstore import FrameSequence, find_gaps
 from tracking.background import Progress
 from tracking.results import ResultWriter
 from tracking.trackers import Tracker
@@ -54,10 +53,9 @@ def monitor(
         for number in points["roi"]:
             counts[int(number)] += 1
 
-    for before, after in pairwise(frames.numbers.tolist()):
-        if after - before > 1:
-            at = float(frames.times[np.searchsorted(frames.numbers, after)])
-            results.append_event(at, "frames-missing", {"after_number": before, "count": after - before - 1})
+    for gap in find_gaps(frames.numbers):
+        detail = {"first_number": gap.first, "count": gap.count}
+        results.append_event(float(frames.times[gap.index]), "frames-missing", detail)
     try:
         for frame in frames:
             points = tracker.update(frame)
