@@ -8,17 +8,17 @@ written works without.
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from imgstore.index import ChunkIndex, Ranking, StoreIndex
-from imgstore.layout import replacing
+from imgstore.index import ChunkIndex, Ranking, StoreIndex, join_indexes
+from imgstore.layout import IndexStamp, replacing
 
 CACHE_FILENAME = ".frames.index"
 
@@ -37,23 +37,6 @@ _ROW = np.dtype(
 _NUMBERS_RISE, _TIMES_RISE = 1, 2
 
 
-@dataclass(frozen=True, slots=True)
-class IndexStamp:
-    """What tells whether an index file is still the one that was read: its size, and when it was changed."""
-
-    size: int
-    changed_ns: int
-
-
-def stamp(file: Path) -> IndexStamp | None:
-    """Return the stamp of an index file, None if it is not there."""
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return IndexStamp(found.st_size, found.st_mtime_ns)
-
-
 class CachedIndex:
     """A cache file that was found whole; `StoreIndex` works on its arrays where they lie.
 
@@ -68,11 +51,11 @@ class CachedIndex:
         self._arrays = arrays
         self._flags = flags
 
-    @property
+    @cached_property
     def stamps(self) -> dict[int, IndexStamp]:
-        """Chunk to the stamp of the index file it was read from."""
-        rows = zip(*(self._rows[name].tolist() for name in ("chunk", "size", "changed_ns")), strict=True)
-        return {chunk: IndexStamp(size, changed) for chunk, size, changed in rows}
+        """Chunk to the stamp of the index file it was read from, in order."""
+        chunks, sizes, changes = (self._rows[name].tolist() for name in ("chunk", "size", "changed_ns"))
+        return dict(zip(chunks, map(IndexStamp, sizes, changes), strict=True))
 
     def chunk_index(self, chunk: int) -> ChunkIndex | None:
         """Return the copy of the index of one chunk, None if it is not as it was written."""
@@ -127,26 +110,21 @@ def load_cache(root: Path) -> CachedIndex | None:
     return CachedIndex(rows, arrays, flags)
 
 
-def save_cache(
-    root: Path,
-    chunks: Sequence[int],
-    indexes: Sequence[ChunkIndex],
-    stamps: Sequence[IndexStamp],
-    whole: StoreIndex,
-) -> None:
+def save_cache(root: Path, indexes: Mapping[int, ChunkIndex], stamps: Mapping[int, IndexStamp]) -> None:
     """Write the cache of a store; where the folder cannot be written, do without.
 
     Parameters
     ----------
-    chunks, indexes, stamps : of the finished chunks, in order.
-    whole : the index of exactly those.
+    indexes, stamps : of the finished chunks, in order.
     """
+    chunks = list(indexes)
+    whole = join_indexes(chunks, list(indexes.values()))
     rows = np.zeros(len(chunks), _ROW)
     rows["chunk"] = chunks
-    rows["frames"] = [len(index.numbers) for index in indexes]
-    rows["size"] = [mark.size for mark in stamps]
-    rows["changed_ns"] = [mark.changed_ns for mark in stamps]
-    rows["check"] = [_check(index) for index in indexes]
+    rows["frames"] = [len(index.numbers) for index in indexes.values()]
+    rows["size"] = [stamps[chunk].size for chunk in chunks]
+    rows["changed_ns"] = [stamps[chunk].changed_ns for chunk in chunks]
+    rows["check"] = [_check(index) for index in indexes.values()]
     flags, arrays = 0, [whole.numbers, whole.times]
     for flag, ranking in ((_NUMBERS_RISE, whole.by_number), (_TIMES_RISE, whole.by_time)):
         if len(ranking.values) == len(whole) and not len(ranking.order):

@@ -12,8 +12,8 @@ from imgstore.extra import EXTRA_SUFFIX, ExtraWriter
 from imgstore.formats import ChunkFormat
 from imgstore.frame import Frame, FrameSpec
 from imgstore.index import ChunkIndex, save_chunk_index
-from imgstore.journal import Journal, journal_path
-from imgstore.layout import chunk_name
+from imgstore.journal import Journal
+from imgstore.layout import chunk_name, journal_path
 
 
 def chunk_path(root: Path, chunk: int, suffix: str) -> Path:

@@ -6,13 +6,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgstore.cache import CachedIndex, IndexStamp, load_cache, save_cache, stamp
+from imgstore.cache import CachedIndex, load_cache, save_cache
 from imgstore.chunk import chunk_path, index_stem
 from imgstore.errors import ChunkError
 from imgstore.formats import ChunkFormat, ChunkReader
 from imgstore.index import ChunkIndex, StoreIndex, join_indexes, load_chunk_index
-from imgstore.journal import find_journals, journal_path, load_journal
-from imgstore.layout import chunk_name, find_chunks
+from imgstore.journal import load_journal
+from imgstore.layout import IndexStamp, Listing, chunk_name, journal_path, list_store
 from imgstore.metadata import StoreMetadata
 
 Progress = Callable[[int, int], None]
@@ -20,6 +20,7 @@ Progress = Callable[[int, int], None]
 
 _WORTH_CACHING = 50  # chunks; fewer are read faster than it takes to look at a cache
 _READERS = 8
+_MOST_NAMES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,48 +59,22 @@ class _Search:
         self._problems: list[str] = []
 
     def run(self, progress: Progress | None) -> Contents:
-        present = set(find_chunks(self._root, self._suffix))
-        journals = find_journals(self._root)
-        finished, stamps = self._finished(present)
-        unfinished = [chunk for chunk in journals if chunk not in stamps and chunk in present]
+        listing = list_store(self._root, self._suffix)
+        finished = [chunk for chunk in listing.stamps if chunk in listing.chunks]
+        unfinished = [chunk for chunk in listing.journals if chunk in listing.chunks - listing.stamps.keys()]
+        self._name_gaps(listing)
         cache = load_cache(self._root) if len(finished) >= _WORTH_CACHING else None
-        if cache is not None and not unfinished and cache.stamps == stamps and present >= set(finished):
-            self._name_gaps(present, stamps, journals)
+        complete = not unfinished and len(finished) == len(listing.stamps)
+        if cache is not None and complete and cache.stamps == listing.stamps:
             return Contents(cache.whole(), (), tuple(self._problems))
-        indexes = self._read(finished, stamps, cache, progress)
-        if len(indexes) >= _WORTH_CACHING and len(indexes) == len(stamps):
-            good = list(indexes)
-            known = [indexes[chunk] for chunk in good]
-            save_cache(self._root, good, known, [stamps[chunk] for chunk in good], join_indexes(good, known))
+        indexes = self._read(finished, listing.stamps, cache, progress)
+        if len(indexes) >= _WORTH_CACHING and len(indexes) == len(listing.stamps):
+            save_cache(self._root, indexes, listing.stamps)
         for chunk in unfinished:
             indexes[chunk] = self._recover(chunk)
-        self._name_gaps(present, stamps, journals)
         chunks = sorted(chunk for chunk, index in indexes.items() if len(index.numbers))
-        return Contents(
-            join_indexes(chunks, [indexes[chunk] for chunk in chunks]),
-            tuple(unfinished),
-            tuple(self._problems),
-        )
-
-    def _finished(self, present: set[int]) -> tuple[list[int], dict[int, IndexStamp]]:
-        """Return the chunks that have an index and their images, and the stamps of all indexes."""
-        candidates = (
-            present
-            if not self._suffix
-            else {*find_chunks(self._root, ".npz"), *find_chunks(self._root, ".yaml")}
-        )
-        stamps = {}
-        for chunk in sorted(candidates):
-            mark = self._stamp(chunk)
-            if mark is not None:
-                stamps[chunk] = mark
-        for chunk in stamps.keys() - present:
-            self._problems.append(f"{self._path(chunk)} is missing; its frames cannot be read")
-        return [chunk for chunk in stamps if chunk in present], stamps
-
-    def _stamp(self, chunk: int) -> IndexStamp | None:
-        stem = index_stem(self._root, chunk, self._suffix)
-        return stamp(stem.with_name(stem.name + ".npz")) or stamp(stem.with_name(stem.name + ".yaml"))
+        whole = join_indexes(chunks, [indexes[chunk] for chunk in chunks])
+        return Contents(whole, tuple(unfinished), tuple(self._problems))
 
     def _read(
         self,
@@ -156,16 +131,18 @@ class _Search:
                 self._problems.append(f"of the unfinished chunk {path} nothing can be read: {exc}")
         return ChunkIndex(journal.numbers[:count], journal.times[:count])
 
-    def _name_gaps(self, present: set[int], stamps: dict[int, IndexStamp], journals: list[int]) -> None:
-        """Name chunks that must have been there, and those of which nothing is known."""
-        known = present | stamps.keys()
-        gaps = set(range(max(known, default=-1))) - known
+    def _name_gaps(self, listing: Listing) -> None:
+        """Name chunks that are missing, in part or as a whole, and those of which nothing is known."""
+        for chunk in listing.stamps.keys() - listing.chunks:
+            self._problems.append(f"{self._path(chunk)} is missing; its frames cannot be read")
+        known = listing.chunks | listing.stamps.keys()
+        gaps = sorted(set(range(max(known, default=-1))) - known)
         if gaps:
-            names = ", ".join(chunk_name(chunk) for chunk in sorted(gaps)[:10])
-            self._problems.append(
-                f"chunks are missing from {self._root}: {names}{' ...' if len(gaps) > 10 else ''}"
+            names = ", ".join(map(chunk_name, gaps[:_MOST_NAMES])) + (
+                " ..." if len(gaps) > _MOST_NAMES else ""
             )
-        for chunk in sorted(present - stamps.keys() - set(journals)):
+            self._problems.append(f"chunks are missing from {self._root}: {names}")
+        for chunk in sorted(listing.chunks - listing.stamps.keys() - set(listing.journals)):
             if not is_empty_chunk(self._path(chunk)):
                 self._problems.append(
                     f"{self._path(chunk)} has neither index nor journal; its frames have no times"

@@ -6,7 +6,6 @@ is not.
 """
 
 import os
-import re
 import struct
 import zlib
 from pathlib import Path
@@ -15,22 +14,10 @@ import numpy as np
 
 from imgstore.errors import ChunkError
 from imgstore.index import ChunkIndex
-from imgstore.layout import chunk_name
 
 _BODY = struct.Struct("<qdI")
 _CHECK = struct.Struct("<I")
 _RECORD = np.dtype([("number", "<i8"), ("time", "<f8"), ("count", "<u4"), ("check", "<u4")])
-_NAME = re.compile(r"\.([0-9]{6,})\.journal")
-
-
-def journal_path(root: Path, chunk: int) -> Path:
-    """Return where the journal of a chunk lies: a dot-file, which no other reader takes for a chunk."""
-    return root / f".{chunk_name(chunk)}.journal"
-
-
-def find_journals(root: Path) -> list[int]:
-    """Return the numbers of the chunks that have a journal, in order."""
-    return sorted(int(match[1]) for entry in os.scandir(root) if (match := _NAME.fullmatch(entry.name)))
 
 
 class Journal:

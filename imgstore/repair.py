@@ -10,8 +10,7 @@ from imgstore.chunk import chunk_path, index_stem
 from imgstore.contents import is_empty_chunk, read_contents
 from imgstore.errors import ChunkError
 from imgstore.index import ChunkIndex, StoreIndex, save_chunk_index
-from imgstore.journal import find_journals, journal_path
-from imgstore.layout import StoreLock, find_chunks, sync
+from imgstore.layout import StoreLock, find_chunks, journal_path, list_store, sync
 from imgstore.metadata import StoreMetadata, find_metadata, load_metadata
 from imgstore.reader import format_of
 
@@ -75,7 +74,7 @@ def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
         if is_empty_chunk(images):
             images.rmdir() if images.is_dir() else images.unlink()
             done.removed.append(chunk)
-    for chunk in set(find_journals(root)) - set(contents.unfinished):
+    for chunk in set(list_store(root, metadata.suffix).journals) - set(contents.unfinished):
         journal_path(root, chunk).unlink()  # of a chunk whose index was written before the writer died
     return done
 
