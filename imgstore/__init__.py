@@ -17,12 +17,13 @@ from imgstore.errors import (
     MetadataError,
     MissingDependencyError,
     NotAStoreError,
+    SettingsError,
     StoreExistsError,
     StoreInUseError,
     UnknownNameError,
     VideoError,
 )
-from imgstore.formats import FORMATS
+from imgstore.formats import FORMATS, FormatSettings
 from imgstore.frame import Frame, FrameSequence, FrameSink, FrameSource, FrameSpec, Image
 from imgstore.layout import replacing
 from imgstore.reader import StoreReader, open
@@ -50,6 +51,7 @@ __all__ = [
     "ChunkError",
     "ClosedError",
     "DirectoryImgStore",
+    "FormatSettings",
     "Frame",
     "FrameFormatError",
     "FrameIndexError",
@@ -64,6 +66,7 @@ __all__ = [
     "MissingDependencyError",
     "NotAStoreError",
     "Registry",
+    "SettingsError",
     "StoreExistsError",
     "StoreInUseError",
     "StoreReader",

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from imgstore.errors import ClosedError, NotAStoreError, StoreExistsError
 from imgstore.extra import EXTRA_SUFFIX, ExtraWriter
-from imgstore.formats import FORMATS, ChunkFormat, ChunkWriter
+from imgstore.formats import FORMATS, ChunkFormat, ChunkWriter, FormatSettings
 from imgstore.frame import Frame, FrameSpec
 from imgstore.index import ChunkIndex, save_chunk_index
 from imgstore.layout import METADATA_FILENAME, StoreLock, chunk_name
@@ -27,6 +27,7 @@ def create(
     *,
     format: str = DEFAULT_FORMAT,  # noqa: A002  # the format's own word for it
     chunksize: int | None = None,
+    settings: str | FormatSettings | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> "StoreWriter":
     """Make a new store and return its writer.
@@ -38,25 +39,32 @@ def create(
     dtype : of the pixels.
     format : how chunks lie on disk; one of `imgstore.formats`.
     chunksize : frames per chunk; None for the format's own default.
+    settings : "fast", "balanced" (the default), "small" or "lossless", or settings of which those that are
+        None are taken from "balanced".
     metadata : what else to keep in `metadata.yaml`: genotype, arena, camera ...
 
     Raises
     ------
     StoreExistsError
         There is something at `path` already; nothing was touched.
-    UnknownNameError, FrameFormatError, MetadataError
-        The format does not exist, cannot hold such frames, or the metadata cannot be written.
+    UnknownNameError, FrameFormatError, SettingsError, MetadataError
+        The format does not exist, cannot hold such frames or take such settings, or the metadata cannot be
+        written.
+    MissingDependencyError
+        The format needs a library or a device that is not there.
     """
     chunk_format = FORMATS.get(format)
     spec = FrameSpec(tuple(shape), np.dtype(dtype))
     chunk_format.check(spec)
+    chosen = chunk_format.settings(spec, settings)
     content = new_metadata(
-        spec,
+        chunk_format.kept(spec),
         store_class=chunk_format.store_class,
-        chunk_format=format,
+        chunk_format=chunk_format.name,
         suffix=chunk_format.suffix,
         chunksize=chunk_format.chunksize if chunksize is None else chunksize,
         padded=chunk_format.pads(spec),
+        settings=chosen,
         user=metadata or {},
     )
     root = Path(path)
@@ -68,7 +76,7 @@ def create(
     except BaseException:
         lock.release()
         raise
-    return StoreWriter(root, spec, chunk_format, content[STORE_KEY], lock)
+    return StoreWriter(root, spec, chunk_format, chosen, content[STORE_KEY], lock)
 
 
 class StoreWriter:
@@ -79,6 +87,7 @@ class StoreWriter:
     root : folder of the store, with its metadata in place.
     spec : of the frames.
     chunk_format : of the chunks.
+    settings : that the format encodes with.
     store : the store section of the metadata.
     lock : held; the writer releases it.
     """
@@ -88,12 +97,14 @@ class StoreWriter:
         root: Path,
         spec: FrameSpec,
         chunk_format: ChunkFormat,
+        settings: FormatSettings,
         store: Mapping[str, Any],
         lock: StoreLock,
     ) -> None:
         self._root = root
         self._spec = spec
         self._format = chunk_format
+        self._settings = settings
         self._store = store
         self._chunksize = int(store["chunksize"])
         self._lock: StoreLock | None = lock
@@ -182,7 +193,7 @@ class StoreWriter:
         self._finish_chunk()
         self._chunk += 1
         path = self._root / (chunk_name(self._chunk) + self._format.suffix)
-        self._writer = self._format.open_writer(path, self._spec)
+        self._writer = self._format.open_writer(path, self._spec, self._settings)
 
     def _finish_chunk(self) -> None:
         """Close the chunk and write its index, also of one whose end the codec could not write."""
