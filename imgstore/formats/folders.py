@@ -104,14 +104,15 @@ class FolderWriter:
         self._settings = settings
         self._count = 0
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"write {path.name}")
-        self._queued: deque[Future[None]] = deque()
+        self._queued: deque[Future[Image]] = deque()
+        self._spare: list[Image] = []  # what was copied into and is written: fresh memory costs more
         self._room = threads * _QUEUED_PER_THREAD
 
     def append(self, image: Image, time: float) -> None:
         """Hand a copy of the image to a thread; its time stands in the index only."""
         self._settle(self._room - 1)
         file = self._path / f"{chunk_name(self._count)}{self._format.ending}"
-        self._queued.append(self._pool.submit(self._write, file, image.copy()))
+        self._queued.append(self._pool.submit(self._write, file, self._copy(image)))
         self._count += 1
 
     def close(self) -> None:
@@ -125,9 +126,17 @@ class FolderWriter:
     def _settle(self, room: int) -> None:
         """Wait until at most `room` images are queued; raise what went wrong with those that are done."""
         while self._queued and (len(self._queued) > room or self._queued[0].done()):
-            self._queued.popleft().result()
+            self._spare.append(self._queued.popleft().result())
 
-    def _write(self, file: Path, image: Image) -> None:
+    def _copy(self, image: Image) -> Image:
+        if not self._spare:
+            return image.copy()
+        copy = self._spare.pop()
+        copy[...] = image
+        return copy
+
+    def _write(self, file: Path, image: Image) -> Image:
+        """Write a file and return the image, for its memory."""
         beside = file.with_name(f".{file.name}.partial")
         try:
             data = self._format.encode(self._converted(image), self._settings)
@@ -139,6 +148,7 @@ class FolderWriter:
             beside.unlink(missing_ok=True)
             reason = getattr(exc, "strerror", None) or exc
             raise ChunkError(f"{file} cannot be written ({reason})") from exc
+        return image
 
     def _converted(self, image: Image) -> Image:
         if self._format.colour and image.ndim == 2:
