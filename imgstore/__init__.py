@@ -17,12 +17,13 @@ from imgstore.errors import (
     MetadataError,
     MissingDependencyError,
     NotAStoreError,
+    SettingsError,
     StoreExistsError,
     StoreInUseError,
     UnknownNameError,
     VideoError,
 )
-from imgstore.formats import FORMATS
+from imgstore.formats import FORMATS, FormatSettings
 from imgstore.frame import Frame, FrameSequence, FrameSink, FrameSource, FrameSpec, Image
 from imgstore.index import Gap, find_gaps
 from imgstore.layout import replacing
@@ -53,6 +54,7 @@ __all__ = [
     "ChunkError",
     "ClosedError",
     "DirectoryImgStore",
+    "FormatSettings",
     "Frame",
     "FrameFormatError",
     "FrameIndexError",
@@ -70,6 +72,7 @@ __all__ = [
     "NotAStoreError",
     "Registry",
     "Repaired",
+    "SettingsError",
     "StoreExistsError",
     "StoreInUseError",
     "StoreReader",

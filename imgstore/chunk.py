@@ -9,7 +9,7 @@ import numpy as np
 
 from imgstore.errors import ChunkError
 from imgstore.extra import EXTRA_SUFFIX, ExtraWriter
-from imgstore.formats import ChunkFormat
+from imgstore.formats import ChunkFormat, FormatSettings
 from imgstore.frame import Frame, FrameSpec
 from imgstore.index import ChunkIndex, save_chunk_index
 from imgstore.journal import Journal
@@ -38,12 +38,18 @@ class OpenChunk:
     ----------
     root : folder of the store.
     number : of the chunk.
-    chunk_format, spec : of its images.
+    chunk_format, spec, settings : of its images.
     store : the store section of the metadata.
     """
 
     def __init__(
-        self, root: Path, number: int, chunk_format: ChunkFormat, spec: FrameSpec, store: Mapping[str, Any]
+        self,
+        root: Path,
+        number: int,
+        chunk_format: ChunkFormat,
+        spec: FrameSpec,
+        settings: FormatSettings,
+        store: Mapping[str, Any],
     ) -> None:
         self._root = root
         self._number = number
@@ -51,8 +57,8 @@ class OpenChunk:
         self._store = store
         self._path = chunk_path(root, number, self._suffix)
         self._stem = index_stem(root, number, self._suffix)
-        self._writer = chunk_format.open_writer(self._path, spec)
-        self._journal: Journal | None = None
+        self._writer = chunk_format.open_writer(self._path, spec, settings)
+        self._journal = Journal(journal_path(root, number))
         self._extra: ExtraWriter | None = None
         self._numbers: list[int] = []
         self._times: list[float] = []
@@ -70,8 +76,6 @@ class OpenChunk:
         """Write the next frame. Raises ChunkError; the frame then is not in the chunk."""
         number, time = int(frame.number), float(frame.time)
         self._broken = True  # until all of it is done
-        if self._journal is None:
-            self._journal = Journal(journal_path(self._root, self._number))
         self._writer.append(frame.image, time)
         self._journal.append(number, time)
         self._broken = False
@@ -89,11 +93,11 @@ class OpenChunk:
 
         Raises ChunkError if the disk says that it could not.
         """
-        journal = self._journal
+        if not self._numbers:
+            return
         try:
             self._writer.sync()
-            if journal is not None:
-                journal.sync()
+            self._journal.sync()
         except OSError as exc:
             raise ChunkError(f"{self._path} cannot be made safe on the disk ({exc.strerror})") from exc
 
@@ -103,6 +107,9 @@ class OpenChunk:
         The journal of a chunk that is broken, or that the codec cannot finish, stays, and the chunk is
         read by it.
         """
+        if not (self._numbers or self._broken):
+            self.discard()
+            return
         try:
             self._writer.close()
             if self._broken:
@@ -113,16 +120,19 @@ class OpenChunk:
         except OSError as exc:
             raise ChunkError(f"the chunk {self._path} cannot be finished ({exc.strerror})") from exc
         finally:
-            if self._journal is not None:
-                self._journal.close()
+            self._journal.close()
             if self._extra is not None:
                 self._extra.close()
         journal_path(self._root, self._number).unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Remove a chunk that no frame was appended to."""
+        """Remove a chunk that no frame was appended to; records beside it stay."""
+        if self._extra is not None:
+            self._extra.close()
         with suppress(ChunkError):
             self._writer.close()
+        self._journal.close()
+        journal_path(self._root, self._number).unlink(missing_ok=True)
         if self._suffix:
             self._path.unlink(missing_ok=True)
         else:

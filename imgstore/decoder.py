@@ -22,6 +22,9 @@ LUMA_FORMATS = frozenset(
 )
 """Pixel formats whose first plane is 8-bit luma: grey is a copy of it, without a trip through colour."""
 
+DEEP_FORMATS = frozenset({"gray16le", "gray14le", "gray12le", "gray10le", "gray9le"})
+"""Pixel formats of grey in 16-bit words: read as uint16 they are a copy, values as they stand."""
+
 _TO_FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 
 
@@ -36,6 +39,8 @@ class VideoDecoder:
     ----------
     path : the file.
     colour : give (rows, columns, 3) images in the order blue, green, red, else (rows, columns) grey.
+    dtype : of the images, uint8 or uint16; deeper video is scaled to uint8, grey of up to 16 bit stands in
+        uint16 as it is.
     threads : of the decoder; more than one makes reading in order faster and single frames slower.
 
     Raises
@@ -44,9 +49,12 @@ class VideoDecoder:
         The file is not there, is no video, or holds no frames with times.
     """
 
-    def __init__(self, path: Path, *, colour: bool, threads: int = 2) -> None:
+    def __init__(
+        self, path: Path, *, colour: bool, dtype: npt.DTypeLike = np.uint8, threads: int = 2
+    ) -> None:
         self._path = path
         self._colour = colour
+        self._deep = np.dtype(dtype) == np.uint16
         try:
             self._container: InputContainer = av.open(str(path))
         except (av.FFmpegError, OSError) as exc:
@@ -174,15 +182,22 @@ class VideoDecoder:
 
     def _image(self, frame: VideoFrame) -> Image:
         if self._colour:
-            return frame.to_ndarray(format="bgr24")
+            return frame.to_ndarray(format="bgr48le" if self._deep else "bgr24")
+        if self._deep:
+            is_plain = frame.format.name in DEEP_FORMATS
+            return _first_plane(frame, np.uint16).copy() if is_plain else frame.to_ndarray(format="gray16le")
         if frame.format.name not in LUMA_FORMATS:
             return frame.to_ndarray(format="gray")
-        plane = frame.planes[0]
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height]
-        luma = rows[:, : frame.width]
+        luma = _first_plane(frame, np.uint8)
         if frame.format.name.startswith(("yuvj", "gray")) or frame.color_range == ColorRange.JPEG:
             return luma.copy()
         return np.asarray(cv2.LUT(luma, _TO_FULL_RANGE))
+
+
+def _first_plane(frame: VideoFrame, dtype: npt.DTypeLike) -> Image:
+    """Return the first plane as a view into the frame."""
+    plane = frame.planes[0]
+    return np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)[:, : frame.width]
 
 
 def _chain(first: VideoFrame, rest: Iterator[VideoFrame]) -> Iterator[VideoFrame]:

@@ -36,6 +36,10 @@ class FrameFormatError(ImgstoreError, ValueError):
     """A frame has another shape or dtype than the store, or the format cannot hold it."""
 
 
+class SettingsError(ImgstoreError, ValueError):
+    """A format does not take a setting, or not this value."""
+
+
 class FrameNotFoundError(ImgstoreError, ValueError):
     """No frame has the number or time that was asked for."""
 

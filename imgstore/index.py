@@ -1,5 +1,6 @@
 """Which frame lies where: arithmetic on arrays, and the index file of a chunk."""
 
+import json
 import threading
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -42,7 +43,8 @@ def save_chunk_index(file: Path, index: ChunkIndex, store: Mapping[str, Any]) ->
     store : the store section of the metadata; a copy goes into every index, so that a chunk
         explains itself.
     """
-    extras = {key: np.asarray(value) for key, value in store.items() if value is not None}
+    plain = {key: json.dumps(value) if isinstance(value, Mapping) else value for key, value in store.items()}
+    extras = {key: np.asarray(value) for key, value in plain.items() if value is not None}
     with replacing(file) as stream:
         np.savez(stream, frame_number=index.numbers, frame_time=index.times, **extras)  # type: ignore[arg-type]
 

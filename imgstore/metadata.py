@@ -13,7 +13,8 @@ import numpy as np
 import yaml
 from tzlocal import get_localzone_name
 
-from imgstore.errors import FrameFormatError, MetadataError, NotAStoreError
+from imgstore.errors import FrameFormatError, MetadataError, NotAStoreError, SettingsError
+from imgstore.formats.settings import FormatSettings, parse_settings
 from imgstore.frame import FrameSpec
 from imgstore.layout import METADATA_FILENAME, replacing
 
@@ -45,6 +46,7 @@ class StoreMetadata:
     timezone : of the machine that recorded.
     uuid : of the store; None in stores of old versions.
     encoding : code of a pixel conversion on reading, None for none.
+    settings : that the frames were encoded with; None if the writer did not say.
     user : what the caller of the writer wanted to keep.
     store : the whole store section as it stands on disk.
     """
@@ -58,6 +60,7 @@ class StoreMetadata:
     timezone: ZoneInfo
     uuid: str | None
     encoding: str | None = None
+    settings: FormatSettings | None = None
     user: Mapping[str, Any] = field(default_factory=dict)
     store: Mapping[str, Any] = field(default_factory=dict)
 
@@ -135,6 +138,7 @@ def parse_metadata(content: object, *, folder: str = "", changed: float = 0.0) -
         timezone=timezone,
         uuid=store.get("uuid"),
         encoding=store.get("encoding") or None,
+        settings=_settings(store.get("settings")),
         user=user,
         store=store,
     )
@@ -148,6 +152,7 @@ def new_metadata(
     suffix: str,
     chunksize: int,
     padded: bool,
+    settings: FormatSettings,
     user: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the content of the metadata file of a new store.
@@ -164,6 +169,7 @@ def new_metadata(
         "format": chunk_format,
         "imgdtype": spec.dtype.name,
         "imgshape": list(spec.shape),
+        "settings": settings.plain(),
         "timezone_local": get_localzone_name() or "Etc/UTC",
         "uuid": uuid.uuid4().hex,
         "version": VERSION,
@@ -206,6 +212,13 @@ def _suffix(store: Mapping[str, Any], store_class: str, chunk_format: str) -> st
     if not isinstance(suffix, str) or not _SUFFIX.fullmatch(suffix):
         raise MetadataError(f"extension {suffix!r} is no file name ending")
     return suffix
+
+
+def _settings(content: object) -> FormatSettings | None:
+    try:
+        return parse_settings(content)
+    except SettingsError as exc:
+        raise MetadataError(str(exc)) from exc
 
 
 def _chunksize(value: object) -> int:

@@ -102,7 +102,7 @@ class StoreReader:
     @property
     def lossless(self) -> bool:
         """Whether the frames are bit for bit those that were appended."""
-        return self._format.lossless
+        return self._format.is_lossless(self.spec, self._metadata.settings)
 
     @property
     def chunks(self) -> tuple[int, ...]:

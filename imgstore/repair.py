@@ -10,6 +10,7 @@ from imgstore.chunk import chunk_path, index_stem
 from imgstore.contents import is_empty_chunk, read_contents
 from imgstore.errors import ChunkError
 from imgstore.index import ChunkIndex, StoreIndex, save_chunk_index
+from imgstore.journal import load_journal
 from imgstore.layout import StoreLock, find_chunks, journal_path, list_store, sync
 from imgstore.metadata import StoreMetadata, find_metadata, load_metadata
 from imgstore.reader import format_of
@@ -82,7 +83,9 @@ def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
 def _finish_chunk(root: Path, chunk: int, images: Path, whole: StoreIndex, metadata: StoreMetadata) -> int:
     """Make a chunk what a writer would have left, and return how many frames it holds."""
     if chunk not in whole.chunks:
-        if metadata.suffix:  # other readers do not open a store with a video of no frames; nothing is deleted
+        if not len(load_journal(journal_path(root, chunk)).numbers):
+            images.unlink() if metadata.suffix else images.rmdir()  # it was opened, and nothing appended
+        elif metadata.suffix:  # others do not open a store with a video of no frames; nothing is deleted
             images.replace(images.with_name(f".{images.name}.unreadable"))
         return 0
     frames = whole.chunk_range(chunk)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from imgstore.chunk import OpenChunk
 from imgstore.errors import ChunkError, ClosedError, NotAStoreError, StoreExistsError
-from imgstore.formats import FORMATS, ChunkFormat
+from imgstore.formats import FORMATS, ChunkFormat, FormatSettings
 from imgstore.frame import Frame, FrameSpec
 from imgstore.layout import METADATA_FILENAME, StoreLock
 from imgstore.metadata import STORE_KEY, new_metadata, save_metadata
@@ -31,6 +31,7 @@ def create(
     *,
     format: str = DEFAULT_FORMAT,  # noqa: A002  # the format's own word for it
     chunksize: int | None = None,
+    settings: str | FormatSettings | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> "StoreWriter":
     """Make a new store and return its writer.
@@ -42,25 +43,32 @@ def create(
     dtype : of the pixels.
     format : how chunks lie on disk; one of `imgstore.FORMATS`.
     chunksize : frames per chunk; None for the format's own default.
+    settings : "fast", "balanced" (the default), "small" or "lossless", or settings of which those that are
+        None are taken from "balanced".
     metadata : what else to keep in `metadata.yaml`: genotype, arena, camera ...
 
     Raises
     ------
     StoreExistsError
         There is something at `path` already; nothing was touched.
-    UnknownNameError, FrameFormatError, MetadataError
-        The format does not exist, cannot hold such frames, or the metadata cannot be written.
+    UnknownNameError, FrameFormatError, SettingsError, MetadataError
+        The format does not exist, cannot hold such frames or take such settings, or the metadata cannot be
+        written.
+    MissingDependencyError
+        The format needs a library or a device that is not there.
     """
     chunk_format = FORMATS.get(format)
     spec = FrameSpec(tuple(shape), np.dtype(dtype))
     chunk_format.check(spec)
+    chosen = chunk_format.settings(spec, settings)
     content = new_metadata(
-        spec,
+        chunk_format.kept(spec),
         store_class=chunk_format.store_class,
-        chunk_format=format,
+        chunk_format=chunk_format.name,
         suffix=chunk_format.suffix,
         chunksize=chunk_format.chunksize if chunksize is None else chunksize,
         padded=chunk_format.pads(spec),
+        settings=chosen,
         user=metadata or {},
     )
     root = Path(path)
@@ -72,7 +80,7 @@ def create(
     except BaseException:
         lock.release()
         raise
-    return StoreWriter(root, spec, chunk_format, content[STORE_KEY], lock)
+    return StoreWriter(root, spec, chunk_format, chosen, content[STORE_KEY], lock)
 
 
 class StoreWriter:
@@ -86,6 +94,7 @@ class StoreWriter:
     root : folder of the store, with its metadata in place.
     spec : of the frames.
     chunk_format : of the chunks.
+    settings : that the format encodes with.
     store : the store section of the metadata.
     lock : held; the writer releases it.
     """
@@ -95,12 +104,14 @@ class StoreWriter:
         root: Path,
         spec: FrameSpec,
         chunk_format: ChunkFormat,
+        settings: FormatSettings,
         store: Mapping[str, Any],
         lock: StoreLock,
     ) -> None:
         self._root = root
         self._spec = spec
         self._format = chunk_format
+        self._settings = settings
         self._store = store
         self._chunksize = int(store["chunksize"])
         self._lock = lock
@@ -211,7 +222,7 @@ class StoreWriter:
         return chunk
 
     def _open(self, number: int) -> OpenChunk:
-        return OpenChunk(self._root, number, self._format, self._spec, self._store)
+        return OpenChunk(self._root, number, self._format, self._spec, self._settings, self._store)
 
     def _wait_for_finishing(self) -> None:
         finishing, self._finishing = self._finishing, None

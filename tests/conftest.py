@@ -15,6 +15,9 @@ from imgstore import Frame, Image
 
 ROOT = Path(__file__).parents[1]
 
+FORMATS_HERE = [name for name in imgstore.FORMATS.names() if "+" not in name and "nvenc" not in name]
+"""Formats that any machine can write and that keep grey as grey."""
+
 MakeImages = Callable[..., list[Image]]
 
 

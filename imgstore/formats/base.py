@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
+from imgstore.formats.settings import FormatSettings
 from imgstore.frame import FrameSpec, Image
 
 
@@ -10,20 +11,24 @@ class ChunkWriter(Protocol):
     """Takes the images of one chunk, in order."""
 
     def append(self, image: Image, time: float) -> None:
-        """Write the next image. Raises ChunkError if it cannot be written."""
+        """Write the next image; the caller may change it afterwards.
+
+        Raises ChunkError if it, or one before it that was still being written, cannot be written. The
+        image is then not counted: the next one appended takes its place.
+        """
 
     def sync(self) -> None:
         """Make what was appended survive a power cut; any thread may call it. Raises OSError."""
 
     def close(self) -> None:
-        """Finish the chunk. Closing twice is harmless."""
+        """Finish the chunk. Raises ChunkError. Closing twice is harmless."""
 
 
 class ChunkReader(Protocol):
     """Gives the images of one chunk by offset."""
 
     def __len__(self) -> int:
-        """Return the number of images that can be read."""
+        """Return how many images there are, up to the last that can be read."""
 
     def read(self, offset: int) -> Image:
         """Return the image at `offset`, from 0, as a new array. Raises ChunkError."""
@@ -37,12 +42,15 @@ class ChunkFormat(Protocol):
 
     Attributes
     ----------
+    name : in the metadata. "png+color" is a way to write "png", and says so here.
     store_class : class name in the metadata, which says whether chunks are files or folders.
     suffix : ending of a chunk file; "" where a chunk is a folder.
-    lossless : whether the images come back bit for bit.
+    lossless : whether grey images come back bit for bit with the settings of "balanced".
     chunksize : frames per chunk unless the caller says otherwise.
     """
 
+    @property
+    def name(self) -> str: ...
     @property
     def store_class(self) -> str: ...
     @property
@@ -55,11 +63,28 @@ class ChunkFormat(Protocol):
     def check(self, spec: FrameSpec) -> None:
         """Raise FrameFormatError, naming a format that can, if such frames cannot be kept."""
 
+    def kept(self, spec: FrameSpec) -> FrameSpec:
+        """Return what frames of `spec` are when they are read: colour, where the format makes them so."""
+
+    def settings(self, spec: FrameSpec, choice: str | FormatSettings | None = None) -> FormatSettings:
+        """Return the settings that frames of `spec` are encoded with.
+
+        Parameters
+        ----------
+        choice : a profile ("fast", "balanced", "small", "lossless"), or settings of which those that
+            are None are taken from "balanced".
+
+        Raises SettingsError, which says what would work, UnknownNameError.
+        """
+
+    def is_lossless(self, spec: FrameSpec, settings: FormatSettings | None) -> bool:
+        """Return whether images come back bit for bit; None are the unknown settings of another writer."""
+
     def pads(self, spec: FrameSpec) -> bool:
         """Return whether images lie on disk one row or column larger than they are."""
 
-    def open_writer(self, path: Path, spec: FrameSpec) -> ChunkWriter:
-        """Make a new chunk at `path`, which must not exist."""
+    def open_writer(self, path: Path, spec: FrameSpec, settings: FormatSettings | None = None) -> ChunkWriter:
+        """Make a new chunk at `path`, which must not exist, with what `settings` returned."""
 
     def open_reader(self, path: Path, spec: FrameSpec) -> ChunkReader:
         """Open the chunk at `path`. Raises ChunkError if it is missing or broken."""

@@ -1,20 +1,24 @@
 """A video file per chunk, through PyAV."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
+import cv2
 import numpy as np
 from av.container import OutputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from imgstore.decoder import VideoDecoder
-from imgstore.errors import ChunkError, FrameFormatError, VideoError
+from imgstore.errors import ChunkError, FrameFormatError, MissingDependencyError, SettingsError, VideoError
+from imgstore.formats.settings import FormatSettings, SettingsTable
 from imgstore.frame import FrameSpec, Image
 from imgstore.layout import sync
 from imgstore.metadata import VIDEO_CLASS
@@ -30,46 +34,133 @@ _LONGEST_STEP_S = 3600  # a longer pause is cut, in the video's own times only: 
 
 
 @dataclass(frozen=True, slots=True)
-class VideoFormat:
-    """Images as frames of a video.
+class Container:
+    """A file that videos lie in.
 
     Attributes
     ----------
-    suffix : ending of a chunk file.
-    container, codec, pixel_format : by FFmpeg's names.
-    ticks : per second, of presentation times; None for a container that knows a rate only.
-    options : of the encoder.
-    container_options : which make the file readable without its end.
+    name : by FFmpeg.
+    suffix : of the file.
+    ticks : per second, of presentation times; None if it knows a rate only.
+    options : which make the file readable without its end.
     """
 
+    name: str
     suffix: str
-    container: str
-    codec: str
-    pixel_format: str
     ticks: int | None
-    options: Mapping[str, str] = field(default_factory=dict)
-    container_options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """What makes a video of images.
+
+    Attributes
+    ----------
+    codec : by FFmpeg's name.
+    options : of the encoder, from settings.
+    grey, colour : pixel formats that it takes for 8-bit frames, the usual one first.
+    grey16, colour16 : the same for 16-bit frames.
+    rgb_codec : for pixel formats without luma, where it is another one.
+    smallest : side in pixels that it can encode.
+    needs : which machine, where not every one can.
+    """
+
+    codec: str
+    options: Callable[[FormatSettings], dict[str, str]]
+    grey: tuple[str, ...]
+    colour: tuple[str, ...]
+    grey16: tuple[str, ...] = ()
+    colour16: tuple[str, ...] = ()
+    rgb_codec: str = ""
+    smallest: int = 1
+    needs: str = ""
+
+    def pixel_formats(self, spec: FrameSpec) -> tuple[str, ...]:
+        """Return what frames of `spec` can be in the video, none if it cannot hold them."""
+        if len(spec.shape) != 2 and not spec.is_colour:
+            return ()
+        of_dtype = {"uint8": (self.grey, self.colour), "uint16": (self.grey16, self.colour16)}
+        return of_dtype.get(spec.dtype.name, ((), ()))[spec.is_colour]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFormat:
+    """Images as frames of a video."""
+
+    name: str
+    container: Container
+    encoder: Encoder
+    table: SettingsTable
 
     store_class = VIDEO_CLASS
-    lossless = False
     chunksize = 10_000
 
+    @property
+    def suffix(self) -> str:
+        """Ending of a chunk file."""
+        return self.container.suffix
+
+    @property
+    def lossless(self) -> bool:
+        """Whether grey images come back bit for bit with the settings of "balanced"."""
+        return "quality" not in self.table.limits
+
     def check(self, spec: FrameSpec) -> None:
-        """Raise FrameFormatError unless frames are 8-bit grey or colour."""
-        if spec.dtype != np.uint8 or not (len(spec.shape) == 2 or spec.is_colour):
+        """Raise FrameFormatError unless the encoder takes such frames.
+
+        Raises MissingDependencyError if this machine cannot run it.
+        """
+        if not self.encoder.pixel_formats(spec):
+            words = " or uint16" if self.encoder.grey16 else ""
             raise FrameFormatError(
-                f"video holds grey or colour frames of uint8, not {spec.dtype} of shape {spec.shape}; "
-                "'png' holds uint16, 'npy' any"
+                f"format {self.name!r} holds grey or colour frames of uint8{words}, "
+                f"not {spec.dtype} of shape {spec.shape}; "
+                "'png' and 'ffv1/mkv' hold uint16, 'npy' and 'blosc2' any"
             )
+        if min(spec.rows, spec.columns) < self.encoder.smallest:
+            raise FrameFormatError(
+                f"format {self.name!r} holds frames of {self.encoder.smallest} pixels or more a side, "
+                f"not of shape {spec.shape}; 'h264/mkv' holds any"
+            )
+        if self.encoder.needs:
+            _try_encoder(self, spec)
+
+    def kept(self, spec: FrameSpec) -> FrameSpec:
+        """Return `spec`."""
+        return spec
+
+    def settings(self, spec: FrameSpec, choice: str | FormatSettings | None = None) -> FormatSettings:
+        """Return what `choice` means, pixel format included."""
+        chosen = self.table.choose(self.name, choice)
+        possible = self.encoder.pixel_formats(spec)
+        if chosen.pixel_format is None:
+            exact = [name for name in possible if not spec.is_colour or _is_rgb(name)]
+            usual = exact if chosen.quality == 0 and exact else possible
+            return replace(chosen, pixel_format=usual[0]) if usual else chosen
+        if chosen.pixel_format not in possible:
+            raise SettingsError(
+                f"pixel_format of format {self.name!r} is, for {spec.dtype} frames of shape {spec.shape}, "
+                f"{' or '.join(map(repr, possible))}, not {chosen.pixel_format!r}"
+            )
+        return chosen
+
+    def is_lossless(self, spec: FrameSpec, settings: FormatSettings | None) -> bool:
+        """Return whether the encoder drops nothing, and no trip to luma and chroma does."""
+        if settings is None or settings.quality not in (None, 0):
+            return False
+        return not spec.is_colour or _is_rgb(settings.pixel_format or "")
 
     def pads(self, spec: FrameSpec) -> bool:
         """Return whether a side is odd: the codecs take even ones."""
         return bool(spec.rows % 2 or spec.columns % 2)
 
-    def open_writer(self, path: Path, spec: FrameSpec) -> "VideoWriter":
+    def open_writer(
+        self, path: Path, spec: FrameSpec, settings: FormatSettings | None = None
+    ) -> "VideoWriter":
         """Make the file at `path`."""
         self.check(spec)
-        return VideoWriter(path, self, spec)
+        return VideoWriter(path, self, spec, settings or self.settings(spec))
 
     def open_reader(self, path: Path, spec: FrameSpec) -> "VideoReader":
         """Open the file at `path`."""
@@ -82,28 +173,34 @@ class VideoWriter:
     Grey travels in the luma plane with neutral chroma, full range, which plays everywhere.
     """
 
-    def __init__(self, path: Path, video_format: VideoFormat, spec: FrameSpec) -> None:
+    def __init__(
+        self, path: Path, video_format: VideoFormat, spec: FrameSpec, settings: FormatSettings
+    ) -> None:
+        container = video_format.container
         self._path = path
-        self._ticks = video_format.ticks
-        self._grey = not spec.is_colour
-        self._size = (spec.rows, spec.columns)
-        self._padding = (spec.rows % 2, spec.columns % 2)
+        self._ticks = container.ticks
         self._first_time = np.nan
         self._last_tick = -1
         self._closed = False
         try:
             self._container: OutputContainer = av.open(
-                str(path), "w", format=video_format.container, options=dict(video_format.container_options)
+                str(path), "w", format=container.name, options=dict(container.options)
             )
-            self._stream = self._add_stream(video_format)
         except (av.FFmpegError, OSError) as exc:
             raise ChunkError(f"the chunk {path} cannot be made ({exc.strerror})") from exc
-        rows, columns = self._stream.height, self._stream.width
-        self._planes = np.full((rows * 3 // 2, columns), _NEUTRAL, np.uint8)
+        try:
+            self._stream = _add_stream(self._container, video_format, spec, settings)
+            self._stream.codec_context.open()  # not the container: an MP4 without frames crashes FFmpeg
+            path.touch(exist_ok=False)
+        except (av.FFmpegError, OSError) as exc:
+            self._container.close()
+            path.unlink(missing_ok=True)
+            raise ChunkError(f"the chunk {path} cannot be made ({exc.strerror}) with {settings}") from exc
+        self._canvas = Canvas(spec, self._stream)
 
     def append(self, image: Image, time: float) -> None:
         """Encode the next image."""
-        frame = self._frame(image)
+        frame = self._canvas.paint(image)
         frame.pts = self._tick(time)
         frame.time_base = self._stream.codec_context.time_base
         try:
@@ -121,43 +218,12 @@ class VideoWriter:
             return
         self._closed = True
         try:
-            self._container.mux(self._stream.encode(None))
+            if self._last_tick >= 0:  # some encoders crash when they are flushed without a frame
+                self._container.mux(self._stream.encode(None))
         except (av.FFmpegError, OSError) as exc:
             raise ChunkError(f"{self._path} cannot be finished ({exc.strerror})") from exc
         finally:
             self._container.close()
-
-    def _add_stream(self, video_format: VideoFormat) -> VideoStream:
-        stream = cast(
-            "VideoStream",
-            self._container.add_stream(
-                video_format.codec, rate=NOMINAL_RATE, options=dict(video_format.options)
-            ),
-        )
-        stream.height = self._size[0] + self._padding[0]
-        stream.width = self._size[1] + self._padding[1]
-        stream.pix_fmt = video_format.pixel_format
-        context = stream.codec_context
-        context.time_base = Fraction(1, video_format.ticks or NOMINAL_RATE)
-        context.gop_size = GOP
-        context.max_b_frames = 0
-        context.color_range = ColorRange.JPEG
-        context.thread_count = 1  # more threads hold back frames, or cut the picture into slices
-        return stream
-
-    def _frame(self, image: Image) -> VideoFrame:
-        if any(self._padding):
-            image = np.pad(image, [(0, n) for n in self._padding] + [(0, 0)] * (image.ndim - 2), mode="edge")
-        if self._grey:
-            self._planes[: image.shape[0]] = image
-            frame = VideoFrame.from_ndarray(self._planes, format="yuv420p")
-        else:
-            frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
-            frame = frame.reformat(format="yuv420p", dst_color_range=ColorRange.JPEG)
-        frame.color_range = ColorRange.JPEG
-        if self._stream.pix_fmt == "yuvj420p":
-            frame = frame.reformat(format="yuvj420p")
-        return frame
 
     def _tick(self, time: float) -> int:
         """Return the presentation time of a frame: its own where the container can say it, and rising."""
@@ -167,9 +233,48 @@ class VideoWriter:
             if np.isnan(self._first_time):
                 self._first_time = time
             highest = lowest + _LONGEST_STEP_S * self._ticks
-            tick = int(np.clip(round((time - self._first_time) * self._ticks), lowest, highest))
+            tick = min(max(round((time - self._first_time) * self._ticks), lowest), highest)
         self._last_tick = tick
         return tick
+
+
+class Canvas:
+    """The frame that images are painted on, one after the other, as the encoder wants them.
+
+    Parameters
+    ----------
+    spec : of the images; the frame may be one row and column larger.
+    stream : says the size and the pixel format of the frame.
+    """
+
+    def __init__(self, spec: FrameSpec, stream: VideoStream) -> None:
+        self._padding = (stream.height - spec.rows, stream.width - spec.columns)
+        self._pixel_format = str(stream.pix_fmt)
+        self._packed = ("bgr48le" if spec.dtype == np.uint16 else "bgr24") if spec.is_colour else ""
+        self._frame = VideoFrame(stream.width, stream.height, self._pixel_format)
+        for plane in self._frame.planes:
+            np.frombuffer(memoryview(plane), np.uint8)[:] = _NEUTRAL
+        self._frame.color_range = ColorRange.JPEG
+
+    def paint(self, image: Image) -> VideoFrame:
+        """Return a frame of `image`, to be given to the encoder before the next is painted."""
+        if any(self._padding):
+            below, right = self._padding
+            image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        if self._packed:
+            return self._paint_colour(image)
+        self._frame.make_writable()  # the encoder may still hold the last one
+        _pixels(self._frame.planes[0], image.dtype)[: image.shape[0], : image.shape[1]] = image
+        return self._frame
+
+    def _paint_colour(self, image: Image) -> VideoFrame:
+        image = np.ascontiguousarray(image)
+        if self._pixel_format == self._packed:
+            return VideoFrame.from_ndarray(image, format=self._packed)
+        frame = VideoFrame.from_numpy_buffer(image, format=self._packed)
+        frame = frame.reformat(format=self._pixel_format, dst_color_range=ColorRange.JPEG)
+        frame.color_range = ColorRange.JPEG
+        return frame
 
 
 class VideoReader:
@@ -178,11 +283,11 @@ class VideoReader:
     def __init__(self, path: Path, spec: FrameSpec) -> None:
         self._path = path
         try:
-            self._decoder = VideoDecoder(path, colour=spec.is_colour)
+            self._decoder = VideoDecoder(path, colour=spec.is_colour, dtype=spec.dtype)
         except VideoError as exc:
             raise ChunkError(f"the chunk {path} is missing" if not path.exists() else str(exc)) from exc
         self._spec = spec
-        if self._decoder.shape[:2] < spec.shape[:2]:
+        if any(has < asked for has, asked in zip(self._decoder.shape[:2], spec.shape[:2], strict=True)):
             self._decoder.close()
             raise ChunkError(f"{path} has frames of {self._decoder.shape[:2]}, the store of {spec.shape[:2]}")
 
@@ -206,26 +311,51 @@ class VideoReader:
         self._decoder.close()
 
 
-_X264 = {"preset": "veryfast", "crf": "23", "tune": "zerolatency"}  # no frame waits in the encoder
+def _add_stream(
+    container: OutputContainer, video_format: VideoFormat, spec: FrameSpec, settings: FormatSettings
+) -> VideoStream:
+    encoder = video_format.encoder
+    codec = encoder.rgb_codec if _is_rgb(settings.pixel_format or "") and encoder.rgb_codec else encoder.codec
+    stream = cast(
+        "VideoStream", container.add_stream(codec, rate=NOMINAL_RATE, options=encoder.options(settings))
+    )
+    _set_up(stream.codec_context, video_format, spec, settings)
+    return stream
 
-H264_MKV = VideoFormat(
-    ".mkv",
-    "matroska",
-    "libx264",
-    "yuv420p",
-    1_000,
-    _X264,
-    {"cluster_time_limit": "1", "flush_packets": "1"},
-)
-AVC1_MP4 = VideoFormat(
-    ".mp4",
-    "mp4",
-    "libx264",
-    "yuv420p",
-    90_000,
-    _X264,
-    {"movflags": "hybrid_fragmented+frag_every_frame", "flush_packets": "1"},
-)
-MJPEG_AVI = VideoFormat(
-    ".avi", "avi", "mjpeg", "yuvj420p", None, {"qmin": "2", "qmax": "2"}, {"flush_packets": "1"}
-)
+
+def _set_up(
+    context: VideoCodecContext, video_format: VideoFormat, spec: FrameSpec, settings: FormatSettings
+) -> None:
+    context.height = spec.rows + spec.rows % 2
+    context.width = spec.columns + spec.columns % 2
+    context.pix_fmt = settings.pixel_format
+    context.time_base = Fraction(1, video_format.container.ticks or NOMINAL_RATE)
+    context.gop_size = settings.gop or 1
+    context.max_b_frames = 0
+    context.color_range = ColorRange.JPEG
+    context.thread_count = settings.threads or 1
+
+
+def _try_encoder(video_format: VideoFormat, spec: FrameSpec) -> None:
+    """Raise MissingDependencyError unless this machine has what the encoder needs."""
+    encoder = video_format.encoder
+    settings = video_format.settings(spec)
+    try:
+        context = cast("VideoCodecContext", VideoCodecContext.create(encoder.codec, "w"))
+        context.options = encoder.options(settings)
+        _set_up(context, video_format, spec, settings)
+        context.open()
+    except (av.FFmpegError, ValueError) as exc:
+        raise MissingDependencyError(
+            f"format {video_format.name!r} needs {encoder.needs}, which this machine does not offer "
+            f"({getattr(exc, 'strerror', None) or exc}); 'h264/mkv' and 'hevc/mkv' work everywhere"
+        ) from exc
+
+
+def _is_rgb(pixel_format: str) -> bool:
+    return pixel_format.startswith(("bgr", "gbr", "rgb"))
+
+
+def _pixels(plane: VideoPlane, dtype: np.dtype[Any]) -> Image:
+    """Return a plane as an array that writes to it, padding at the end of its rows included."""
+    return np.asarray(np.frombuffer(memoryview(plane), dtype)).reshape(plane.height, -1)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import imgstore
-from tests.conftest import ROOT
+from tests.conftest import FORMATS_HERE, ROOT
 
 SHAPE = (64, 96)
 CHUNKSIZE = 40
@@ -110,7 +110,7 @@ def main():
     """Kill writers again and again, and say what was lost."""
     options = argparse.ArgumentParser(description=main.__doc__)
     options.add_argument("--kills", type=int, default=100, help="of every format")
-    options.add_argument("--formats", nargs="*", default=imgstore.FORMATS.names())
+    options.add_argument("--formats", nargs="*", default=FORMATS_HERE)
     chosen = options.parse_args()
     for fmt in chosen.formats:
         lost = []

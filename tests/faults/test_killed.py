@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-import imgstore
+from tests.conftest import FORMATS_HERE
 from tests.faults.killed import check, check_repaired, kill_a_writer
 
 KILLS = 4
 
 
-@pytest.mark.parametrize("fmt", imgstore.FORMATS.names())
+@pytest.mark.parametrize("fmt", FORMATS_HERE)
 def test_of_a_killed_writers_store_all_but_the_last_frames_are_left(tmp_path, fmt):
     for kill in range(KILLS):
         path = tmp_path / f"{kill}.store"

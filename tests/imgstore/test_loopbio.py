@@ -5,10 +5,10 @@ import pytest
 
 import imgstore
 from imgstore import stores
-from tests.conftest import numbered_images
+from tests.conftest import FORMATS_HERE, numbered_images
 
 
-@pytest.mark.parametrize("fmt", imgstore.get_supported_formats())
+@pytest.mark.parametrize("fmt", FORMATS_HERE)
 def test_code_written_for_loopbios_package_runs(tmp_path, fmt):
     images = numbered_images((32, 48), 11)
     store = imgstore.new_for_format(

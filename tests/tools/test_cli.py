@@ -106,6 +106,10 @@ def test_a_video_becomes_a_store_with_its_own_times(tmp_path):
 
 @pytest.mark.parametrize("chunk_format", imgstore.FORMATS.names())
 def test_every_format_can_be_recorded_and_seen(tmp_path, chunk_format):
+    try:
+        imgstore.FORMATS.get(chunk_format).check(imgstore.FrameSpec((240, 320)))
+    except imgstore.MissingDependencyError as exc:
+        pytest.skip(str(exc))
     done = ethostore(
         "record",
         "simulated",
@@ -126,7 +130,7 @@ def test_every_format_can_be_recorded_and_seen(tmp_path, chunk_format):
     ethostore("frame", "a.store", "out.png", "--number", 3, cwd=tmp_path)
     with imgstore.open(tmp_path / "a.store") as store:
         np.testing.assert_array_equal(
-            cv2.imread(str(tmp_path / "out.png"), cv2.IMREAD_GRAYSCALE), store[3].image
+            cv2.imread(str(tmp_path / "out.png"), cv2.IMREAD_UNCHANGED), store[3].image
         )
 
 
