@@ -11,8 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from imgstore.errors import ClosedError, MetadataError
-from imgstore.extra import EXTRA_SUFFIX, load_extra
+from imgstore.encoding import decoder
+from imgstore.errors import ClosedError
+from imgstore.extra import find_extra, load_extra
 from imgstore.formats import FORMATS, ChunkFormat, ChunkReader
 from imgstore.frame import Frame, FrameSpec
 from imgstore.index import Numbers, StoreIndex, Times, load_chunk_index
@@ -48,17 +49,15 @@ class StoreReader:
     ----------
     root : folder of the store.
     metadata : what its metadata file says.
+    index : of the store, if it is known already.
     """
 
-    def __init__(self, root: Path, metadata: StoreMetadata) -> None:
-        if metadata.encoding:
-            raise MetadataError(
-                f"the frames of {root} are encoded as {metadata.encoding!r}, which cannot be decoded yet"
-            )
+    def __init__(self, root: Path, metadata: StoreMetadata, index: StoreIndex | None = None) -> None:
         self._root = root
         self._metadata = metadata
         self._format = _chunk_format(metadata)
-        self._index = self._load_index()
+        self._decode = decoder(metadata.encoding)
+        self._index = self._load_index() if index is None else index
         self._open: OrderedDict[int, ChunkReader] = OrderedDict()
         self._lock = RLock()
         self._closed = False
@@ -94,6 +93,11 @@ class StoreReader:
         return self._index.chunks
 
     @property
+    def index(self) -> StoreIndex:
+        """Where every frame is."""
+        return self._index
+
+    @property
     def numbers(self) -> Numbers:
         """The camera's numbers of all frames, shape (n,), int64; not to be written to."""
         return self._index.numbers
@@ -123,7 +127,7 @@ class StoreReader:
         at = self._index.at(index)
         chunk, offset = self._index.locate(at)
         with self._lock:
-            image = self._chunk(chunk).read(offset)
+            image = self._decode(self._chunk(chunk).read(offset))
         return Frame(image, at, int(self.numbers[at]), float(self.times[at]))
 
     def __iter__(self) -> Iterator[Frame]:
@@ -153,9 +157,7 @@ class StoreReader:
 
     def extra(self) -> pd.DataFrame | None:
         """Return the extra data, a row per record in the order of writing; None if there are none."""
-        return load_extra(
-            stem.with_name(stem.name + EXTRA_SUFFIX) for stem in map(self._index_stem, self._found_chunks())
-        )
+        return load_extra(find_extra(self._root, self._metadata.suffix))
 
     def close(self) -> None:
         """Let go of all files. Closing twice is harmless."""
@@ -201,7 +203,7 @@ class StoreReader:
             self._open.move_to_end(chunk)
             return self._open[chunk]
         path = self._root / (chunk_name(chunk) + self._metadata.suffix)
-        self._open[chunk] = reader = self._format.open_reader(path, self.spec)
+        self._open[chunk] = reader = self._format.open_reader(path, self._metadata.stored_spec)
         while len(self._open) > _OPEN_CHUNKS:
             self._open.popitem(last=False)[1].close()
         return reader
