@@ -151,3 +151,7 @@ class StoreIndex:
         if not len(self):
             return ": the store is empty"
         return f": they go from {self.numbers.min()} to {self.numbers.max()}"
+
+
+# Code written for loopbio's package imports its index from here.
+from imgstore.sqlite_index import ImgStoreIndex as ImgStoreIndex  # noqa: E402
