@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from imgstore.encoding import check_encoding
 from imgstore.errors import ClosedError, NotAStoreError, StoreExistsError
-from imgstore.extra import EXTRA_SUFFIX, ExtraWriter
+from imgstore.extra import EXTRA_SUFFIX, ExtraWriter, stamp
 from imgstore.formats import FORMATS, ChunkFormat, ChunkWriter
 from imgstore.frame import Frame, FrameSpec
 from imgstore.index import ChunkIndex, save_chunk_index
 from imgstore.layout import METADATA_FILENAME, StoreLock, chunk_name
-from imgstore.metadata import STORE_KEY, new_metadata, save_metadata
+from imgstore.metadata import STORE_KEY, StoreMetadata, new_metadata, save_metadata
 
 DEFAULT_FORMAT = "h264/mkv"
 
@@ -28,6 +29,7 @@ def create(
     format: str = DEFAULT_FORMAT,  # noqa: A002  # the format's own word for it
     chunksize: int | None = None,
     metadata: Mapping[str, Any] | None = None,
+    encoding: str | None = None,
 ) -> "StoreWriter":
     """Make a new store and return its writer.
 
@@ -39,6 +41,8 @@ def create(
     format : how chunks lie on disk; one of `imgstore.formats`.
     chunksize : frames per chunk; None for the format's own default.
     metadata : what else to keep in `metadata.yaml`: genotype, arena, camera ...
+    encoding : of the frames, "cv_bayerbg": they are kept as they come, and decoded to blue, green and red
+        on reading; `shape` is the one that they come in.
 
     Raises
     ------
@@ -50,6 +54,8 @@ def create(
     chunk_format = FORMATS.get(format)
     spec = FrameSpec(tuple(shape), np.dtype(dtype))
     chunk_format.check(spec)
+    if encoding:
+        check_encoding(spec, encoding, lossless=chunk_format.lossless, stacklevel=3)
     content = new_metadata(
         spec,
         store_class=chunk_format.store_class,
@@ -58,6 +64,7 @@ def create(
         chunksize=chunk_format.chunksize if chunksize is None else chunksize,
         padded=chunk_format.pads(spec),
         user=metadata or {},
+        encoding=encoding or None,
     )
     root = Path(path)
     _make_folder(root)
@@ -149,12 +156,16 @@ class StoreWriter:
             self._roll()
         if self._extra is None:
             self._extra = ExtraWriter(self._index_stem().with_name(self._index_stem().name + EXTRA_SUFFIX))
-        last = {
-            "frame_time": self._times[-1] if self._times else None,
-            "frame_number": self._numbers[-1] if self._numbers else None,
-            "frame_index": self._count - 1,
-        }
-        self._extra.append({**record, **last})
+        number, time = (self._numbers[-1], self._times[-1]) if self._numbers else (None, None)
+        self._extra.append(stamp(record, number, time, self._count - 1))
+
+    def reserve_chunk(self, frames: int) -> int:
+        """Finish the chunk in hand and return the number of the next: the caller puts `frames` into it."""
+        self._check_open()
+        self._finish_chunk()
+        self._chunk += 1
+        self._count += frames
+        return self._chunk
 
     def close(self) -> None:
         """Finish the last chunk and let go of the store. Closing twice is harmless."""
@@ -203,6 +214,13 @@ class StoreWriter:
         """Return where the files beside a chunk lie, without their endings."""
         chunk = self._root / chunk_name(self._chunk)
         return chunk if self._format.suffix else chunk / "index"
+
+
+def rewrite(root: Path, metadata: StoreMetadata) -> StoreWriter:
+    """Return a writer of a store that has its metadata, and no chunks any more."""
+    lock = StoreLock(root)
+    lock.acquire()
+    return StoreWriter(root, metadata.stored_spec, FORMATS.get(metadata.format), metadata.store, lock)
 
 
 def _make_folder(root: Path) -> None:
