@@ -7,9 +7,11 @@ there.
 
 from importlib.metadata import PackageNotFoundError, version
 
+from imgstore.apps import main_test
 from imgstore.errors import (
     ChunkError,
     ClosedError,
+    EmptyStoreError,
     FrameFormatError,
     FrameIndexError,
     FrameNotFoundError,
@@ -39,6 +41,8 @@ from imgstore.util import ensure_color, ensure_grayscale
 from imgstore.video import VideoFile, open_source, open_video
 from imgstore.writer import DEFAULT_FORMAT, StoreWriter, create
 
+test = main_test  # loopbio's name
+
 try:
     __version__ = version("ethostore")
 except PackageNotFoundError:  # used from a checkout that is not installed
@@ -50,6 +54,7 @@ __all__ = [
     "ChunkError",
     "ClosedError",
     "DirectoryImgStore",
+    "EmptyStoreError",
     "Frame",
     "FrameFormatError",
     "FrameIndexError",
@@ -77,10 +82,12 @@ __all__ = [
     "ensure_grayscale",
     "extract_only_frame",
     "get_supported_formats",
+    "main_test",
     "new_for_filename",
     "new_for_format",
     "open",
     "open_source",
     "open_video",
     "replacing",
+    "test",
 ]
