@@ -42,7 +42,7 @@ def main_viewer(arguments: Sequence[str] | None = None) -> None:
 
 
 def main_saver(arguments: Sequence[str] | None = None) -> None:
-    """Write a video file, each frame with its time in it, or what a webcam sees, into a new store."""
+    """Write a video file, each frame with its time, or what a webcam sees, into a new store."""
     parser = argparse.ArgumentParser("imgstore-save", description=main_saver.__doc__)
     parser.add_argument("dest", help="folder of the store; it must not exist")
     parser.add_argument("--source", default="0", metavar="PATH", help="video file, or number of a webcam")
@@ -59,7 +59,7 @@ def main_saver(arguments: Sequence[str] | None = None) -> None:
 
 
 def main_test(arguments: Sequence[str] | None = None) -> None:
-    """Write and read a small store in every format that there is here, and say which hold what they should."""
+    """Write and read a small store in every format there is here, and say which hold what they should."""
     parser = argparse.ArgumentParser("imgstore-test", description=main_test.__doc__)
     parser.parse_args(arguments)
     wrong = False

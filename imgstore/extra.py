@@ -18,6 +18,7 @@ from imgstore.motif import BEFORE, read_attributes, read_signals
 EXTRA_SUFFIX = ".extra.json"
 MOTIF_RECORDS_SUFFIX = ".extra_data.json"
 MOTIF_SIGNALS_SUFFIX = ".extra_data.h5"
+_CLOSING = {"{": "}", "[": "]"}
 EXTRA_SUFFIXES = (EXTRA_SUFFIX, MOTIF_RECORDS_SUFFIX, MOTIF_SIGNALS_SUFFIX)
 
 
@@ -187,14 +188,19 @@ def _whole_records(text: str, file: Path, reason: Exception) -> list[dict[str, A
 
 def _is_cut(text: str) -> bool:
     """Return whether `text` is the beginning of a JSON object, and no whole one."""
-    depth, quoted, escaped = 0, False, False
-    for place, char in enumerate(text):
+    due, quoted, escaped = "", False, False  # due: the brackets that have to close, the next one first
+    for char in text:
         if quoted:
             quoted, escaped = escaped or char != '"', not escaped and char == "\\"
             continue
         quoted = char == '"'
-        depth += (char in "{[") - (char in "}]")
-        if depth == 0 and (place or char != "{"):
+        if char in "{[":
+            due = _CLOSING[char] + due
+        elif char in "}]":
+            if not due.startswith(char):
+                return False
+            due = due[1:]
+        if not due:
             return False
     return True
 
