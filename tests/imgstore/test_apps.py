@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from itertools import islice
 
+import av
 import numpy as np
 import pytest
 
@@ -61,10 +63,21 @@ def test_the_viewer_shows_every_frame_with_its_number_until_it_is_told_otherwise
         np.testing.assert_array_equal(window.shown[0], store.get_next_image()[0])
 
 
+def copy_beginning(video, copy, packets):
+    """Copy the first packets of a video, as they are."""
+    with av.open(str(video)) as source, av.open(str(copy), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in islice(source.demux(video=0), packets):
+            packet.stream = stream
+            target.mux(packet)
+
+
 def test_a_real_video_is_saved_with_every_frame_and_its_time(data, tmp_path, capsys):
-    main_saver([str(tmp_path / "a"), "--source", str(data / "mouse.mp4"), "--format", "mjpeg/avi"])
-    with imgstore.open_video(data / "mouse.mp4") as video, imgstore.open(tmp_path / "a") as store:
-        assert len(store) == len(video)
+    clip = tmp_path / "clip.mp4"
+    copy_beginning(data / "mouse.mp4", clip, 60)
+    main_saver([str(tmp_path / "a"), "--source", str(clip), "--format", "mjpeg/avi"])
+    with imgstore.open_video(clip) as video, imgstore.open(tmp_path / "a") as store:
+        assert len(store) == len(video) == 60
         np.testing.assert_array_equal(store.times, video.times)
         assert f"{len(video)} frames" in capsys.readouterr().out
 
