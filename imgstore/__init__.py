@@ -7,9 +7,11 @@ there.
 
 from importlib.metadata import PackageNotFoundError, version
 
+from imgstore.apps import main_test
 from imgstore.errors import (
     ChunkError,
     ClosedError,
+    EmptyStoreError,
     FrameFormatError,
     FrameIndexError,
     FrameNotFoundError,
@@ -43,6 +45,8 @@ from imgstore.video import VideoFile, open_source, open_video
 from imgstore.view import FrameView
 from imgstore.writer import DEFAULT_FORMAT, StoreWriter, create
 
+test = main_test  # loopbio's name
+
 try:
     __version__ = version("ethostore")
 except PackageNotFoundError:  # used from a checkout that is not installed
@@ -54,6 +58,7 @@ __all__ = [
     "ChunkError",
     "ClosedError",
     "DirectoryImgStore",
+    "EmptyStoreError",
     "FormatSettings",
     "Frame",
     "FrameFormatError",
@@ -87,6 +92,7 @@ __all__ = [
     "extract_only_frame",
     "find_gaps",
     "get_supported_formats",
+    "main_test",
     "new_for_filename",
     "new_for_format",
     "open",
@@ -94,4 +100,5 @@ __all__ = [
     "open_video",
     "repair",
     "replacing",
+    "test",
 ]

@@ -121,7 +121,7 @@ class _Search:
                 raise
             return finished
         try:
-            with closing(self._format.open_reader(path, self._metadata.spec)) as reader:
+            with closing(self._format.open_reader(path, self._metadata.stored_spec)) as reader:
                 count = min(len(journal.numbers), len(reader))
                 while count and not _readable(reader, count - 1):
                     count -= 1

@@ -44,6 +44,10 @@ class FrameNotFoundError(ImgstoreError, ValueError):
     """No frame has the number or time that was asked for."""
 
 
+class EmptyStoreError(FrameNotFoundError, TypeError):
+    """There are no frames to look among; a TypeError too, as loopbio's code expects it."""
+
+
 class FrameIndexError(ImgstoreError, IndexError, ValueError):
     """The index lies outside of the sequence."""
 

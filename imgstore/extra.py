@@ -1,9 +1,10 @@
-"""Extra data: irregular records beside the frames, one JSON file per chunk."""
+"""Extra data beside the frames: records of our writer, and the records and sampled signals of Motif."""
 
 import json
 import os
-from collections.abc import Iterable, Mapping
-from datetime import date
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, time
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,8 +12,14 @@ import numpy as np
 import pandas as pd
 
 from imgstore.errors import ChunkError
+from imgstore.layout import chunk_name, find_chunks
+from imgstore.motif import BEFORE, read_attributes, read_signals
 
 EXTRA_SUFFIX = ".extra.json"
+MOTIF_RECORDS_SUFFIX = ".extra_data.json"
+MOTIF_SIGNALS_SUFFIX = ".extra_data.h5"
+_CLOSING = {"{": "}", "[": "]"}
+EXTRA_SUFFIXES = (EXTRA_SUFFIX, MOTIF_RECORDS_SUFFIX, MOTIF_SIGNALS_SUFFIX)
 
 
 class ExtraWriter:
@@ -29,7 +36,7 @@ class ExtraWriter:
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Write one record. Raises TypeError if it holds what JSON cannot, ChunkError if the disk refuses."""
-        data = json.dumps(record, default=_plain).encode()
+        data = json.dumps(record, default=plain).encode()
         try:
             if self._file is None:
                 self._file = self._path.open("xb")
@@ -48,36 +55,175 @@ class ExtraWriter:
             self._file = None
 
 
-def load_extra(files: Iterable[Path]) -> pd.DataFrame | None:
-    """Return the records of `files`, those that exist, one row each; None if there are none.
+def stamp(record: Mapping[str, Any], number: int | None, time: float | None, index: int) -> dict[str, Any]:
+    """Return a record with the number, time and index of the last frame.
 
-    Raises ChunkError, naming the file, if one is broken.
+    What the caller had under these names, and that says something else, is kept as "frame_time_given"
+    and so on.
     """
-    records: list[dict[str, Any]] = []
+    frame = {"frame_time": time, "frame_number": number, "frame_index": index}
+    given = {f"{key}_given": record[key] for key in frame if key in record and record[key] != frame[key]}
+    return {**record, **given, **frame}
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraFile:
+    """A file of extra data.
+
+    Attributes
+    ----------
+    path : of the file.
+    beside : whether it lies beside the index of its chunk, as our writer puts it; else in the root of the
+        store, where Motif puts it.
+    """
+
+    path: Path
+    beside: bool
+
+
+def find_extra(root: Path, suffix: str, extensions: Sequence[str] = EXTRA_SUFFIXES) -> list[ExtraFile]:
+    """Return the files of extra data of a store, in the order of their chunks.
+
+    Parameters
+    ----------
+    root : folder of the store.
+    suffix : ending of its chunks, "" if they are folders.
+    extensions : endings of the files to look for.
+    """
+    return [
+        file for chunk in find_chunks(root, suffix) for file in _of_chunk(root, suffix, chunk, extensions)
+    ]
+
+
+def _of_chunk(root: Path, suffix: str, chunk: int, extensions: Sequence[str]) -> Iterator[ExtraFile]:
+    """Yield Motif's file in the root, signals rather than records; else all that lie beside the index."""
+    name = chunk_name(chunk)
+    for ending in (MOTIF_SIGNALS_SUFFIX, MOTIF_RECORDS_SUFFIX):
+        if ending in extensions and (root / (name + ending)).is_file():
+            yield ExtraFile(root / (name + ending), beside=False)
+            return
+    folder, stem = (root, name) if suffix else (root / name, "index")
+    for ending in (EXTRA_SUFFIX, MOTIF_RECORDS_SUFFIX):
+        if ending in extensions and (folder / (stem + ending)).is_file():
+            yield ExtraFile(folder / (stem + ending), beside=True)
+
+
+def load_extra(files: Iterable[ExtraFile], *, skip_broken: bool = False) -> pd.DataFrame | None:
+    """Return what stands in `files`, a row per record or sample; None if there is nothing.
+
+    Parameters
+    ----------
+    skip_broken : leave out files that are broken, else they raise ChunkError, which names the file. A file
+        of a writer that died is not broken: it ends with its last whole record.
+    """
+    tables = []
     for file in files:
-        if not file.is_file():
-            continue
         try:
-            content = json.loads(file.read_bytes())
-        except ValueError as exc:
-            raise ChunkError(f"{file} is broken ({exc})") from exc
-        if not isinstance(content, list):
-            raise ChunkError(f"{file} is broken: it holds no list of records")
-        records.extend(content)
-    return pd.DataFrame(records) if records else None
+            tables.append(load_extra_file(file))
+        except ChunkError:
+            if not skip_broken:
+                raise
+    tables = [table for table in tables if len(table)]
+    return pd.concat(tables, axis=0, ignore_index=True) if tables else None
 
 
-def _plain(value: object) -> object:
-    """Return what JSON can hold for what it cannot."""
+def load_extra_file(file: ExtraFile) -> pd.DataFrame:
+    """Return what stands in a file of extra data. Raises ChunkError if it is broken."""
+    if file.path.suffix == ".h5":
+        return read_signals(file.path)
+    table = pd.DataFrame(read_records(file.path))
+    return table if file.beside else _in_order(table)
+
+
+def sample_rate(files: Iterable[ExtraFile]) -> float:
+    """Return at which rate the signals in `files` were sampled, per second.
+
+    Raises ChunkError if there are no signals, or several with rates of their own.
+    """
+    for file in files:
+        if file.path.suffix == ".h5":
+            attributes = read_attributes(file.path)
+            names = attributes["_datasets"]
+            if len(names) > 1:
+                raise ChunkError(f"{file.path} holds several signals, {', '.join(names)}, each with a rate")
+            if "samplerate" in attributes.get(names[0], {}):
+                return float(attributes[names[0]]["samplerate"])
+    raise ChunkError("there are no signals that say at which rate they were sampled")
+
+
+def read_records(file: Path) -> list[dict[str, Any]]:
+    """Return the records of a JSON file; of one whose writer died, the whole ones. Raises ChunkError."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ChunkError(f"{file} is broken ({exc})") from exc
+    try:
+        records = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        return _whole_records(text, file, exc)
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise ChunkError(f"{file} is broken: it holds no list of records")
+    return records
+
+
+def _whole_records(text: str, file: Path, reason: Exception) -> list[dict[str, Any]]:
+    """Return the records of a list whose end is missing; where it is broken otherwise, raise."""
+    records: list[dict[str, Any]] = []
+    rest = text.strip()
+    if rest and rest[0] != "[":
+        raise ChunkError(f"{file} is broken ({reason})") from reason
+    decoder = json.JSONDecoder()
+    rest = rest[1:].lstrip(", ")
+    while rest:
+        try:
+            record, end = decoder.raw_decode(rest)
+        except (ValueError, RecursionError):
+            if _is_cut(rest):
+                break
+            raise ChunkError(f"{file} is broken ({reason})") from reason
+        records.append(record)
+        rest = rest[end:].lstrip(", ")
+    return records
+
+
+def _is_cut(text: str) -> bool:
+    """Return whether `text` is the beginning of a JSON object, and no whole one."""
+    due, quoted, escaped = "", False, False  # due: the brackets that have to close, the next one first
+    for char in text:
+        if quoted:
+            quoted, escaped = escaped or char != '"', not escaped and char == "\\"
+            continue
+        quoted = char == '"'
+        if char in "{[":
+            due = _CLOSING[char] + due
+        elif char in "}]":
+            if not due.startswith(char):
+                return False
+            due = due[1:]
+        if not due:
+            return False
+    return True
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Return Motif's records in the order of the frames, without those that belong to none."""
+    if "frame_number" in table:
+        table = table[table[BEFORE if BEFORE in table else "frame_number"] >= 0]
+    by = [column for column in ("frame_index", "sensor_time") if column in table] if len(table) else []
+    return table.sort_values(by, ignore_index=True, kind="stable") if by else table.reset_index(drop=True)
+
+
+def plain(value: object) -> object:
+    """Return what JSON can hold for what it cannot. Raises TypeError."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     if isinstance(value, set | frozenset):
-        return sorted(value)
+        return sorted(value, key=lambda item: (str(type(item)), item))
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     if isinstance(value, complex):
         return [value.real, value.imag]
-    if isinstance(value, date):  # a datetime is one
+    if isinstance(value, date | time):  # a datetime is a date
         return value.isoformat()
     if isinstance(value, os.PathLike):
         return os.fspath(value)

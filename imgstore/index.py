@@ -271,3 +271,7 @@ def _rank(values: npt.NDArray[np.int64 | np.float64]) -> Ranking:
         : len(values) - unknown
     ]  # NaN sorts to the end
     return Ranking(order, values[order])
+
+
+# Code written for loopbio's package imports its index from here.
+from imgstore.sqlite_index import ImgStoreIndex as ImgStoreIndex  # noqa: E402

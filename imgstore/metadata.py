@@ -13,7 +13,14 @@ import numpy as np
 import yaml
 from tzlocal import get_localzone_name
 
-from imgstore.errors import FrameFormatError, MetadataError, NotAStoreError, SettingsError
+from imgstore.encoding import decoded_spec
+from imgstore.errors import (
+    FrameFormatError,
+    MetadataError,
+    NotAStoreError,
+    SettingsError,
+    UnknownNameError,
+)
 from imgstore.formats.settings import FormatSettings, parse_settings
 from imgstore.frame import FrameSpec
 from imgstore.layout import METADATA_FILENAME, replacing
@@ -27,6 +34,8 @@ VIDEO_CLASS = "VideoImgStore"
 MOTIF_CLASS = "VideoImgStoreFFMPEG"
 CLASSES = (DIRECTORY_CLASS, VIDEO_CLASS, MOTIF_CLASS)
 
+_CUTTING_FORMATS = ("mjpeg", "mjpeg/avi", "h264/mkv", "avc1/mp4")
+
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 _FOLDER_DATE = re.compile(r"(20\d{6}_\d{6})")
 
@@ -38,6 +47,7 @@ class StoreMetadata:
     Attributes
     ----------
     spec : the frames as they are read.
+    stored_spec : the frames as they lie in the chunks; another one only if they are encoded.
     store_class : class name on disk, "VideoImgStore" or "DirectoryImgStore".
     format : name of the chunk format, "h264/mkv".
     suffix : ending of the chunk files; "" where chunks are folders.
@@ -52,6 +62,7 @@ class StoreMetadata:
     """
 
     spec: FrameSpec
+    stored_spec: FrameSpec
     store_class: str
     format: str
     suffix: str
@@ -128,8 +139,11 @@ def parse_metadata(content: object, *, folder: str = "", changed: float = 0.0) -
     if not isinstance(chunk_format, str):
         raise MetadataError(f"format is {chunk_format!r}, not a name")
     timezone = _timezone(store.get("timezone_local"), user.get("timezone"))
+    stored_spec = _spec(store, store_class, chunk_format)
+    encoding = store.get("encoding") or None
     return StoreMetadata(
-        spec=_spec(store, store_class),
+        spec=_decoded_spec(stored_spec, encoding),
+        stored_spec=stored_spec,
         store_class=store_class,
         format=chunk_format,
         suffix=_suffix(store, store_class, chunk_format),
@@ -137,7 +151,7 @@ def parse_metadata(content: object, *, folder: str = "", changed: float = 0.0) -
         created=_created(store.get("created_utc"), timezone, folder, changed),
         timezone=timezone,
         uuid=store.get("uuid"),
-        encoding=store.get("encoding") or None,
+        encoding=encoding,
         settings=_settings(store.get("settings")),
         user=user,
         store=store,
@@ -154,6 +168,7 @@ def new_metadata(
     padded: bool,
     settings: FormatSettings,
     user: Mapping[str, Any],
+    encoding: str | None = None,
 ) -> dict[str, Any]:
     """Return the content of the metadata file of a new store.
 
@@ -165,7 +180,7 @@ def new_metadata(
         "chunksize": _chunksize(chunksize),
         "class": store_class,
         "created_utc": datetime.now(UTC).replace(tzinfo=None).isoformat(),
-        "encoding": None,
+        "encoding": encoding,
         "format": chunk_format,
         "imgdtype": spec.dtype.name,
         "imgshape": list(spec.shape),
@@ -192,17 +207,43 @@ def save_metadata(file: Path, content: Mapping[str, Any]) -> None:
         stream.write(yaml.safe_dump(dict(content), allow_unicode=True).encode())
 
 
-def _spec(store: Mapping[str, Any], store_class: str) -> FrameSpec:
+def merge_store_section(root: Path, section: Mapping[str, Any]) -> None:
+    """Add to the store section of a new store what it does not say itself."""
+    file = root / METADATA_FILENAME
+    metadata = load_metadata(file)
+    merged = {str(key): _plain(value) for key, value in section.items()} | dict(metadata.store)
+    save_metadata(file, {**metadata.user, STORE_KEY: merged})
+
+
+def _spec(store: Mapping[str, Any], store_class: str, chunk_format: str) -> FrameSpec:
     try:
         shape = tuple(int(n) for n in store["imgshape"])
         spec = FrameSpec(shape, np.dtype(store["imgdtype"]))
     except (KeyError, TypeError, ValueError, FrameFormatError) as exc:
         raise MetadataError(f"imgshape and imgdtype do not describe an image: {exc}") from exc
-    if store_class != DIRECTORY_CLASS and not store.get("padded"):
-        # Writers that hand odd sizes to the codec lose the last row or column and say so only in the video.
+    if _was_cut(store, store_class, chunk_format):
         shape = (spec.rows & ~1, spec.columns & ~1, *spec.shape[2:])
         spec = FrameSpec(shape, spec.dtype)
     return spec
+
+
+def _was_cut(store: Mapping[str, Any], store_class: str, chunk_format: str) -> bool:
+    """Return whether the writer handed odd sizes to a codec that loses the last row or column."""
+    if store_class == DIRECTORY_CLASS or store.get("padded"):
+        return False
+    motifs = store_class == MOTIF_CLASS and ("264" in chunk_format or "nvenc-" in chunk_format)
+    return chunk_format in _CUTTING_FORMATS or motifs
+
+
+def _decoded_spec(stored: FrameSpec, encoding: object) -> FrameSpec:
+    if encoding is None:
+        return stored
+    if not isinstance(encoding, str):
+        raise MetadataError(f"encoding is {encoding!r}, not a name")
+    try:
+        return decoded_spec(stored, encoding)
+    except (UnknownNameError, FrameFormatError) as exc:
+        raise MetadataError(f"the frames cannot be decoded: {exc}") from exc
 
 
 def _suffix(store: Mapping[str, Any], store_class: str, chunk_format: str) -> str:
@@ -246,12 +287,13 @@ def _created(value: object, timezone: ZoneInfo, folder: str, changed: float) -> 
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     if isinstance(value, str):
         try:
-            return datetime.fromisoformat(value).replace(tzinfo=UTC)
+            created = datetime.fromisoformat(value)
         except ValueError as exc:
             raise MetadataError(f"created_utc is {value!r}, not a date and time") from exc
-    if match := _FOLDER_DATE.search(folder):
+        return created.astimezone(UTC) if created.tzinfo else created.replace(tzinfo=UTC)
+    if dates := _FOLDER_DATE.findall(folder):
         try:
-            local = datetime.strptime(match[1], "%Y%m%d_%H%M%S").replace(tzinfo=timezone)
+            local = datetime.strptime(dates[-1], "%Y%m%d_%H%M%S").replace(tzinfo=timezone)
         except ValueError:
             pass
         else:

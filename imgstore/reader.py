@@ -14,14 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from imgstore.chunk import chunk_path, index_stem
-from imgstore.contents import Progress, read_contents
-from imgstore.errors import ClosedError, FrameIndexError, FrameNotFoundError, MetadataError
-from imgstore.extra import EXTRA_SUFFIX, load_extra
+from imgstore.chunk import chunk_path
+from imgstore.contents import Contents, Progress, read_contents
+from imgstore.encoding import decoder
+from imgstore.errors import ClosedError, FrameIndexError, FrameNotFoundError
+from imgstore.extra import find_extra, load_extra
 from imgstore.formats import FORMATS, ChunkFormat, ChunkReader
 from imgstore.frame import Frame, FrameSpec, Image
-from imgstore.index import Gap, Numbers, TimeMatch, Times, find_gaps
-from imgstore.layout import find_chunks, writer_state
+from imgstore.index import Gap, Numbers, StoreIndex, TimeMatch, Times, find_gaps
+from imgstore.layout import writer_state
 from imgstore.metadata import DIRECTORY_CLASS, StoreMetadata, find_metadata, load_metadata
 from imgstore.view import FrameView, Selection, is_integer, select
 
@@ -63,17 +64,25 @@ class StoreReader:
     root : folder of the store.
     metadata : what its metadata file says.
     progress : see `open`.
+    index : of the store, if it is known already.
     """
 
-    def __init__(self, root: Path, metadata: StoreMetadata, progress: Progress | None = None) -> None:
-        if metadata.encoding:
-            raise MetadataError(
-                f"the frames of {root} are encoded as {metadata.encoding!r}, which cannot be decoded yet"
-            )
+    def __init__(
+        self,
+        root: Path,
+        metadata: StoreMetadata,
+        progress: Progress | None = None,
+        *,
+        index: StoreIndex | None = None,
+    ) -> None:
         self._root = root
         self._metadata = metadata
         self._format = format_of(metadata)
-        self._contents = read_contents(root, metadata, self._format, progress)
+        self._decode = decoder(metadata.encoding)
+        if index is not None:
+            self._contents = Contents(index, (), ())
+        else:
+            self._contents = read_contents(root, metadata, self._format, progress)
         self._index = self._contents.index
         self._open: OrderedDict[int, ChunkReader] = OrderedDict()
         self._lock = RLock()
@@ -108,6 +117,11 @@ class StoreReader:
     def chunks(self) -> tuple[int, ...]:
         """Numbers of the chunks that hold frames, in order."""
         return self._index.chunks
+
+    @property
+    def index(self) -> StoreIndex:
+        """Where every frame is."""
+        return self._index
 
     @property
     def numbers(self) -> Numbers:
@@ -197,7 +211,7 @@ class StoreReader:
             raise FrameIndexError("; ".join([str(exc), *self.problems])) from None
         chunk, offset = self._index.locate(at)
         with self._lock:
-            image = self._chunk(chunk).read(offset)
+            image = self._decode(self._chunk(chunk).read(offset))
         return Frame(image, at, int(self.numbers[at]), float(self.times[at]))
 
     def __iter__(self) -> Iterator[Frame]:
@@ -253,11 +267,7 @@ class StoreReader:
 
     def extra(self) -> pd.DataFrame | None:
         """Return the extra data, a row per record in the order of writing; None if there are none."""
-        stems = (
-            index_stem(self._root, chunk, self._metadata.suffix)
-            for chunk in find_chunks(self._root, self._metadata.suffix)
-        )
-        return load_extra(stem.with_name(stem.name + EXTRA_SUFFIX) for stem in stems)
+        return load_extra(find_extra(self._root, self._metadata.suffix))
 
     def close(self) -> None:
         """Let go of all files. Closing twice is harmless."""
@@ -281,7 +291,7 @@ class StoreReader:
             self._open.move_to_end(chunk)
             return self._open[chunk]
         path = chunk_path(self._root, chunk, self._metadata.suffix)
-        self._open[chunk] = reader = self._format.open_reader(path, self.spec)
+        self._open[chunk] = reader = self._format.open_reader(path, self._metadata.stored_spec)
         while len(self._open) > _OPEN_CHUNKS:
             self._open.popitem(last=False)[1].close()
         return reader

@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from imgstore.chunk import OpenChunk
+from imgstore.encoding import check_encoding
 from imgstore.errors import ChunkError, ClosedError, NotAStoreError, StoreExistsError
+from imgstore.extra import stamp
 from imgstore.formats import FORMATS, ChunkFormat, FormatSettings
 from imgstore.frame import Frame, FrameSpec
 from imgstore.layout import METADATA_FILENAME, StoreLock
-from imgstore.metadata import STORE_KEY, new_metadata, save_metadata
+from imgstore.metadata import STORE_KEY, StoreMetadata, new_metadata, save_metadata
 
 DEFAULT_FORMAT = "h264/mkv"
 
@@ -33,6 +35,7 @@ def create(
     chunksize: int | None = None,
     settings: str | FormatSettings | None = None,
     metadata: Mapping[str, Any] | None = None,
+    encoding: str | None = None,
 ) -> "StoreWriter":
     """Make a new store and return its writer.
 
@@ -46,6 +49,8 @@ def create(
     settings : "fast", "balanced" (the default), "small" or "lossless", or settings of which those that are
         None are taken from "balanced".
     metadata : what else to keep in `metadata.yaml`: genotype, arena, camera ...
+    encoding : of the frames, "cv_bayerbg": they are kept as they come, and decoded to blue, green and red
+        on reading; `shape` is the one that they come in.
 
     Raises
     ------
@@ -61,6 +66,9 @@ def create(
     spec = FrameSpec(tuple(shape), np.dtype(dtype))
     chunk_format.check(spec)
     chosen = chunk_format.settings(spec, settings)
+    if encoding:
+        lossless = chunk_format.is_lossless(spec, chosen)
+        check_encoding(spec, encoding, lossless=lossless, stacklevel=3)
     content = new_metadata(
         chunk_format.kept(spec),
         store_class=chunk_format.store_class,
@@ -70,6 +78,7 @@ def create(
         padded=chunk_format.pads(spec),
         settings=chosen,
         user=metadata or {},
+        encoding=encoding or None,
     )
     root = Path(path)
     _make_folder(root)
@@ -167,12 +176,16 @@ class StoreWriter:
         Raises TypeError if a value is not JSON-like, ChunkError if the disk refuses, ClosedError.
         """
         self._check()
-        last = {
-            "frame_time": self._last.time if self._last else None,
-            "frame_number": int(self._last.number) if self._last else None,
-            "frame_index": self._count - 1,
-        }
-        self._current(roll=False).append_extra({**record, **last})
+        number, time = (int(self._last.number), float(self._last.time)) if self._last else (None, None)
+        self._current(roll=False).append_extra(stamp(record, number, time, self._count - 1))
+
+    def reserve_chunk(self, frames: int) -> int:
+        """Finish the chunk in hand and return the number of the next: the caller puts `frames` into it."""
+        self._check()
+        self._finish_last()
+        self._count += frames
+        self._chunks += 1
+        return self._chunks - 1
 
     def close(self) -> None:
         """Finish the last chunk and let go of the store. Closing twice is harmless.
@@ -184,11 +197,7 @@ class StoreWriter:
         self._closed = True
         self._syncer.stop()
         try:
-            self._wait_for_finishing()
-            if self._chunk is not None:
-                self._chunk.finish()
-            if self._next is not None:
-                self._next.result().discard()
+            self._finish_last()
         finally:
             self._helper.shutdown()
             self._lock.release()
@@ -223,6 +232,18 @@ class StoreWriter:
 
     def _open(self, number: int) -> OpenChunk:
         return OpenChunk(self._root, number, self._format, self._spec, self._settings, self._store)
+
+    def _finish_last(self) -> None:
+        """Finish the chunk in hand, and drop the next if it was opened already."""
+        self._wait_for_finishing()
+        chunk, self._chunk = self._chunk, None
+        upcoming, self._next = self._next, None
+        try:
+            if chunk is not None:
+                chunk.finish()
+        finally:
+            if upcoming is not None:
+                upcoming.result().discard()
 
     def _wait_for_finishing(self) -> None:
         finishing, self._finishing = self._finishing, None
@@ -262,6 +283,15 @@ class _Syncer:
                 self._sync()
             except ChunkError as exc:
                 self._error = exc
+
+
+def rewrite(root: Path, metadata: StoreMetadata) -> StoreWriter:
+    """Return a writer of a store that has its metadata, and no chunks any more."""
+    lock = StoreLock(root)
+    lock.acquire()
+    chunk_format = FORMATS.get(metadata.format)
+    settings = metadata.settings or chunk_format.settings(metadata.stored_spec)
+    return StoreWriter(root, metadata.stored_spec, chunk_format, settings, metadata.store, lock)
 
 
 def _make_folder(root: Path) -> None:

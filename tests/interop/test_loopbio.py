@@ -9,6 +9,7 @@ import pytest
 
 import imgstore
 from imgstore import Frame
+from imgstore.index import ImgStoreIndex
 from tests.conftest import numbered_images
 
 PYTHON = os.environ.get("ETHOSTORE_LOOPBIO_PYTHON")
@@ -61,7 +62,7 @@ np.save(sys.argv[3], np.array([store.get_next_image()[0] for _ in images]))
 def loopbio(script, *arguments):
     """Run a script with loopbio's package, which must be nowhere near ours, and return what it prints."""
     done = subprocess.run(
-        [PYTHON, "-W", "ignore", "-c", script, *map(str, arguments)],
+        [PYTHON, "-E", "-W", "ignore", "-c", script, *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd="/",
@@ -111,3 +112,92 @@ def test_we_read_the_stores_of_loopbios_package(tmp_path, fmt, shape):
     assert extra["light"].tolist() == [1.5 * place for place in range(0, 21, 5)]
     tolerance = 1 if fmt == "mjpeg/avi" else 0  # they go through colour and back
     np.testing.assert_allclose(ours.astype(int), theirs, atol=tolerance)
+
+
+INDEX = """
+import json, sys
+from imgstore.stores import new_for_filename
+from imgstore.index import ImgStoreIndex
+index = ImgStoreIndex.new_from_file(sys.argv[1] + "/.index.sqlite")
+store = new_for_filename(sys.argv[1], index=index)
+found = [store.get_image(number)[1] for number in (120, 100, 140)]
+print(json.dumps({"all": index.get_all_metadata(), "found": found,
+                  "min": index.frame_min, "max": index.frame_max}))
+"""
+
+
+@pytest.mark.parametrize("fmt", ["npy", "mjpeg/avi"])
+def test_loopbios_package_reads_our_index_of_a_store(tmp_path, fmt):
+    path = tmp_path / "a.store"
+    with imgstore.new_for_format(fmt, path, imgshape=(48, 64), chunksize=7) as store:
+        for place, image in enumerate(numbered_images((48, 64), 21)):
+            store.add_image(image, 100 + 2 * place, 0.5 * place)
+        store.close(save_index=True)
+    facts = json.loads(loopbio(INDEX, path))
+    assert facts["all"]["frame_number"] == list(range(100, 142, 2))
+    assert facts["found"] == [[120, 5.0], [100, 0.0], [140, 10.0]]
+    assert (facts["min"], facts["max"]) == (100.0, 140.0)
+
+
+def test_we_read_the_index_of_loopbios_package(tmp_path):
+    np.save(tmp_path / "images.npy", numbered_images((48, 64), 21))
+    loopbio(WRITE, tmp_path / "a.store", "npy", tmp_path / "images.npy")
+    index = ImgStoreIndex.new_from_file(tmp_path / "a.store" / ".index.sqlite")
+    assert index.chunks == (0, 1, 2)
+    with imgstore.new_for_filename(tmp_path / "a.store", index=index) as store:
+        assert store.get_image(120)[1] == (120, 1e9 + 0.5)
+
+
+BAYER_WRITE = """
+import sys
+import numpy as np
+from imgstore.stores import new_for_format
+raw = np.load(sys.argv[2])
+store = new_for_format("png", sys.argv[1], imgshape=raw.shape, imgdtype=raw.dtype, encoding="cv_bayerbg")
+store.add_image(raw, 0, 0.0)
+store.close()
+"""
+
+BAYER_READ = """
+import sys
+import numpy as np
+from imgstore.stores import new_for_filename
+np.save(sys.argv[2], new_for_filename(sys.argv[1]).get_next_image()[0])
+"""
+
+
+def test_mosaics_go_both_ways(tmp_path):
+    raw = np.random.default_rng(0).integers(0, 255, (48, 64)).astype(np.uint8)
+    np.save(tmp_path / "raw.npy", raw)
+    loopbio(BAYER_WRITE, tmp_path / "theirs", tmp_path / "raw.npy")
+    with imgstore.new_for_format(
+        "png", tmp_path / "ours", imgshape=raw.shape, encoding="cv_bayerbg"
+    ) as store:
+        store.add_image(raw, 0, 0.0)
+    loopbio(BAYER_READ, tmp_path / "ours", tmp_path / "seen.npy")
+    with imgstore.open(tmp_path / "theirs") as store:
+        np.testing.assert_array_equal(store[0].image, np.load(tmp_path / "seen.npy"))
+
+
+REINDEXED = """
+import json, sys
+from imgstore.stores import new_for_filename
+store = new_for_filename(sys.argv[1])
+extra = store.get_extra_data()
+print(json.dumps([store.get_frame_metadata()["frame_number"], extra["frame_number"].tolist()]))
+"""
+
+
+@pytest.mark.parametrize("fmt", ["npy", "mjpeg/avi"])
+def test_loopbios_package_reads_a_store_that_we_counted_anew_and_put_together(tmp_path, fmt):
+    path = tmp_path / "a.store"
+    with imgstore.new_for_format(fmt, path, imgshape=(48, 64), chunksize=2) as store:
+        for place, (number, image) in enumerate(
+            zip([8, 9, 10, 0, 1], numbered_images((48, 64), 5), strict=True)
+        ):
+            store.add_image(image, number, float(place))
+            store.add_extra_data(light=place)
+    with imgstore.new_for_filename(path) as store:
+        store.reindex()
+    expected = [-3, -2, -1, 0, 1]
+    assert json.loads(loopbio(REINDEXED, path)) == [expected, expected]

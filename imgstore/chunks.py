@@ -1,0 +1,71 @@
+"""Whole chunks from outside: take a video that exists already into a store, remove what is there."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from imgstore.cache import CACHE_FILENAME
+from imgstore.errors import ChunkError, FrameFormatError
+from imgstore.extra import EXTRA_SUFFIXES
+from imgstore.index import ChunkIndex, save_chunk_index
+from imgstore.layout import chunk_name, find_chunks, journal_path, list_store
+from imgstore.metadata import StoreMetadata
+from imgstore.writer import StoreWriter
+
+
+def insert_chunk(
+    writer: StoreWriter,
+    metadata: StoreMetadata,
+    video: Path,
+    numbers: Sequence[int],
+    times: Sequence[float],
+    *,
+    move: bool,
+) -> int:
+    """Make `video` the next chunk of a store that is being written, and return the number of the chunk.
+
+    Parameters
+    ----------
+    metadata : of the store.
+    numbers, times : of the video's frames, one each.
+    move : take the file away from where it is.
+
+    Raises FrameFormatError if the video has another ending than the store's or there are not as many numbers
+    as times, ChunkError if the file cannot be taken. Nothing was changed then.
+    """
+    if not metadata.suffix or video.suffix != metadata.suffix:
+        raise FrameFormatError(f"chunks here end in {metadata.suffix or 'no suffix'}, not {video.name!r}")
+    index = ChunkIndex(np.asarray(numbers, np.int64), np.asarray(times, np.float64))
+    if index.numbers.shape != index.times.shape or index.numbers.ndim != 1:
+        raise FrameFormatError(f"{len(numbers)} numbers and {len(times)} times do not belong together")
+    if not video.is_file():
+        raise ChunkError(f"{video} does not exist")
+    chunk = writer.reserve_chunk(len(index.numbers))
+    stem = writer.path / chunk_name(chunk)
+    place = stem.with_suffix(metadata.suffix)
+    try:
+        shutil.move(video, place) if move else shutil.copy(video, place)
+    except OSError as exc:
+        raise ChunkError(f"{video} cannot be made the chunk {place} ({exc.strerror})") from exc
+    save_chunk_index(stem.with_suffix(".npz"), index, metadata.store)
+    return chunk
+
+
+def remove_chunks(root: Path, suffix: str) -> None:
+    """Remove all chunks in `root`, with their indexes and extra data.
+
+    Parameters
+    ----------
+    suffix : ending of the chunks, "" if they are folders.
+    """
+    for journal in list_store(root, suffix).journals:
+        journal_path(root, journal).unlink()
+    (root / CACHE_FILENAME).unlink(missing_ok=True)
+    for chunk in find_chunks(root, suffix):
+        path = root / chunk_name(chunk)
+        for ending in (".npz", ".yaml", suffix or ".npz", *EXTRA_SUFFIXES):
+            path.with_name(path.name + ending).unlink(missing_ok=True)
+        if not suffix:
+            shutil.rmtree(path)
