@@ -18,7 +18,7 @@ from imgstore.errors import ImgstoreError, VideoError
 from imgstore.frame import Frame, Image
 from imgstore.stores import ImgStore, get_supported_formats, new_for_filename, new_for_format
 from imgstore.ui import new_window, why_no_window
-from imgstore.util import motif_get_recording_timezone
+from imgstore.util import ensure_grayscale, motif_get_recording_timezone
 from imgstore.video import open_video
 
 _ESCAPE, _SPACE = 27, ord(" ")
@@ -127,7 +127,9 @@ def _complaint(name: str, images: Sequence[Image], path: str) -> str:
             image, found = store.get_image(2 * number)
             if found != (2 * number, 10.0 + number):
                 return f"gave frame {found} for number {2 * number}"
-            if np.abs(image.astype(int) - images[number]).mean() > (0 if store.lossless else 8):
+            if np.abs(ensure_grayscale(image).astype(int) - images[number]).mean() > (
+                0 if store.lossless else 8
+            ):
                 return f"gave another image for number {2 * number}"
     return ""
 

@@ -52,6 +52,10 @@ from imgstore.sqlite_index import ImgStoreIndex, check_fresh
 from imgstore.util import ensure_color, ensure_grayscale
 from imgstore.writer import StoreWriter, create, rewrite
 
+_COMMON_FORMATS = (
+    *("npy", "png", "tif", "bmp", "ppm", "pgm", "jpg", "png+color", "tif+color", "jpg+color", "bmp+color"),
+    *("mjpeg/avi", "h264/mkv", "avc1/mp4"),
+)
 _ALIASES = {"mjpeg": "mjpeg/avi"}
 
 FrameAndMetadata = tuple[Image, tuple[int, float]]
@@ -59,7 +63,7 @@ AnyPath = str | os.PathLike[str]
 
 
 def get_supported_formats() -> list[str]:
-    """Return the names of the formats that can be written here."""
+    """Return the names of the formats that both packages write; `imgstore.FORMATS` has more."""
     return [*DirectoryImgStore.supported_formats(), *VideoImgStore.supported_formats()]
 
 
@@ -262,8 +266,8 @@ class ImgStore:
 
     @classmethod
     def supported_formats(cls) -> list[str]:
-        """Return the names of the formats that such a store can be written in here."""
-        return [name for name in FORMATS.names() if cls.supports_format(name)]
+        """Return the names of the formats that both packages write such a store in."""
+        return [name for name in _COMMON_FORMATS if cls.supports_format(name)]
 
     @classmethod
     def supports_format(cls, fmt: str) -> bool:
