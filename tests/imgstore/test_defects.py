@@ -24,9 +24,9 @@ from imgstore.align import StoreAligner
 from imgstore.apps import main_generate_timecodes, main_saver
 from imgstore.index import ImgStoreIndex
 from imgstore.util import ImageCodecProcessor
-from tests.conftest import numbered_images
+from tests.conftest import FORMATS_HERE, numbered_images
 
-VIDEO_FORMATS = [name for name in imgstore.FORMATS.names() if "/" in name]
+VIDEO_FORMATS = [name for name in FORMATS_HERE if "/" in name]
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_numpy_numbers_find_the_same_frame_as_pythons(make, kind):
 
 
 # D3
-@pytest.mark.parametrize("fmt", imgstore.FORMATS.names())
+@pytest.mark.parametrize("fmt", FORMATS_HERE)
 def test_a_frame_of_another_shape_or_type_is_refused_and_no_later_one_shifts(tmp_path, fmt):
     images = numbered_images((32, 48), 4)
     with imgstore.new_for_format(fmt, tmp_path / "a", imgshape=(32, 48)) as store:
@@ -108,14 +108,20 @@ def test_a_frame_of_another_shape_or_type_is_refused_and_no_later_one_shifts(tmp
         np.testing.assert_allclose(store.get_image(2)[0].astype(int), images[2], atol=24)
 
 
+def add_all(store, images):
+    for number, image in enumerate(images, 1):
+        store.add_image(image, number, float(number))
+
+
 def test_an_image_that_cannot_be_written_is_an_error(tmp_path):
     with imgstore.new_for_format("png", tmp_path / "a", imgshape=(32, 48)) as store:
         store.add_image(numbered_images((32, 48), 1)[0], 0, 0.0)
         (tmp_path / "a" / "000000").rename(tmp_path / "gone")
-        with pytest.raises(ChunkError):
-            store.add_image(numbered_images((32, 48), 1)[0], 1, 1.0)
-        assert store.frame_count == 1
+        with pytest.raises(ChunkError):  # at once or with one of the next, as images are written by threads
+            add_all(store, numbered_images((32, 48), 30))
         (tmp_path / "gone").rename(tmp_path / "a" / "000000")
+    with imgstore.open(tmp_path / "a") as frames:
+        assert len([frame.image for frame in frames]) <= 2
 
 
 # D4
@@ -148,7 +154,7 @@ def test_an_unknown_zone_does_not_keep_a_store_from_opening(make, zone):
 
 
 # D5
-@pytest.mark.parametrize("fmt", imgstore.FORMATS.names())
+@pytest.mark.parametrize("fmt", FORMATS_HERE)
 def test_reading_in_order_goes_on_behind_a_chunk_without_index(make, fmt):
     path = make(fmt)
     (path / ("000001.npz" if "/" in fmt else "000001/index.npz")).unlink()
@@ -214,7 +220,7 @@ def test_16_bit_images_come_back_with_16_bits(tmp_path, fmt):
 @pytest.mark.parametrize("shape", [(4, 6, 1), (4, 6, 4)])
 def test_images_that_are_neither_grey_nor_colour_come_back_in_their_shape_or_are_refused(tmp_path, shape):
     image = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
-    for place, fmt in enumerate(imgstore.FORMATS.names()):
+    for place, fmt in enumerate(FORMATS_HERE):
         path = tmp_path / str(place)
         try:
             store = imgstore.new_for_format(fmt, path, imgshape=shape)
@@ -369,7 +375,7 @@ def test_a_store_takes_paths_numpy_numbers_and_no_metadata(tmp_path, kind):
 
 
 # D17
-@pytest.mark.parametrize("fmt", imgstore.FORMATS.names())
+@pytest.mark.parametrize("fmt", FORMATS_HERE)
 def test_an_emptied_store_can_be_filled_again(tmp_path, fmt):
     images = numbered_images((32, 48), 9)
     with imgstore.new_for_format(fmt, tmp_path / "a", imgshape=(32, 48), chunksize=2) as store:
