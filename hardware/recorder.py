@@ -1,19 +1,17 @@
 """From a camera through a bounded queue to sinks: the one place where threads are started."""
 
-import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from queue import Empty, Full, Queue
-from types import FrameType
 from typing import Literal, Protocol, TypeAlias
 
 from hardware.camera import Camera
 from hardware.errors import CameraTimeoutError, SettingError
-from imgstore import Frame, FrameSink, FrameSpec
+from imgstore import Frame, FrameSink, FrameSpec, deferred_interrupt
 
 StoppedBy: TypeAlias = Literal["end", "limit", "interrupt", "stop"]
 """The camera had no more frames, a limit was reached, Ctrl-C, the caller's stop flag."""
@@ -145,7 +143,7 @@ class Recorder:
             Whatever a sink raises.
         """
         acquisition = _Acquisition(self._camera, self._queue_frames, self._timeout)
-        with _deferred_interrupt() as interrupt, ExitStack() as stack:  # which undoes the last first
+        with deferred_interrupt() as interrupt, ExitStack() as stack:  # which undoes the last first
             self._camera.start()
             stack.callback(self._camera.stop)
             stack.callback(acquisition.stop)
@@ -334,30 +332,3 @@ class _Acquisition:
             except Full:
                 continue
             return
-
-
-@contextmanager
-def _deferred_interrupt() -> Iterator[threading.Event]:
-    """Set an event at Ctrl-C instead of raising in the middle of a write; the second Ctrl-C raises.
-
-    Only the main thread gets Ctrl-C; elsewhere, or where a program has its own handler, nothing is changed.
-    """
-    pressed = threading.Event()
-    previous = signal.getsignal(signal.SIGINT)
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or previous is not signal.default_int_handler
-    ):
-        yield pressed
-        return
-
-    def handle(number: int, stack: FrameType | None) -> None:
-        if pressed.is_set():
-            raise KeyboardInterrupt
-        pressed.set()
-
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, previous)

@@ -28,10 +28,12 @@ from imgstore.errors import (
 from imgstore.formats import FORMATS, FormatSettings
 from imgstore.frame import Frame, FrameSequence, FrameSink, FrameSource, FrameSpec, Image
 from imgstore.index import Gap, find_gaps
+from imgstore.interrupt import deferred_interrupt
 from imgstore.layout import replacing
 from imgstore.reader import StoreReader, open
 from imgstore.registry import Registry
 from imgstore.repair import Repaired, repair
+from imgstore.safe_yaml import parse_yaml
 from imgstore.stores import (
     DirectoryImgStore,
     VideoImgStore,
@@ -87,6 +89,7 @@ __all__ = [
     "VideoFile",
     "VideoImgStore",
     "create",
+    "deferred_interrupt",
     "ensure_color",
     "ensure_grayscale",
     "extract_only_frame",
@@ -98,6 +101,7 @@ __all__ = [
     "open",
     "open_source",
     "open_video",
+    "parse_yaml",
     "repair",
     "replacing",
     "test",

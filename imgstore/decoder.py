@@ -55,14 +55,9 @@ class VideoDecoder:
         self._path = path
         self._colour = colour
         self._deep = np.dtype(dtype) == np.uint16
+        self._threads = threads
+        self._open()
         try:
-            self._container: InputContainer = av.open(str(path))
-        except (av.FFmpegError, OSError) as exc:
-            raise VideoError(f"{path} cannot be read as video ({_reason(exc)})") from exc
-        try:
-            self._stream = self._video_stream()
-            self._stream.thread_type = "AUTO"
-            self._stream.codec_context.thread_count = threads
             self._list_packets()
         except BaseException:
             self._container.close()
@@ -94,12 +89,15 @@ class VideoDecoder:
         if not 0 <= position < len(self):
             raise FrameIndexError(f"there is no frame {position} in {self._path}: it holds {len(self)}")
         keyframe = int(self._keyframes[np.searchsorted(self._keyframes, position, side="right") - 1])
-        if not keyframe <= self._next <= position:
+        if keyframe <= self._next <= position:
+            return self._image(self._decode_to(position))
+        try:
             self._seek(keyframe)
-        while True:
-            frame = self._decode_next()
-            if self._next > position:
-                return self._image(frame)
+            frame = self._decode_to(position)
+        except VideoError:  # some containers, MPEG-TS say, cannot be entered in the middle
+            self._restart()
+            frame = self._decode_to(position)
+        return self._image(frame)
 
     def close(self) -> None:
         """Let go of the file. Closing twice is harmless."""
@@ -114,19 +112,29 @@ class VideoDecoder:
     ) -> None:
         self.close()
 
-    def _video_stream(self) -> VideoStream:
+    def _open(self) -> None:
+        try:
+            self._container: InputContainer = av.open(str(self._path))
+        except (av.FFmpegError, OSError) as exc:
+            raise VideoError(f"{self._path} cannot be read as video ({_reason(exc)})") from exc
         if not self._container.streams.video:
+            self._container.close()
             raise VideoError(f"{self._path} holds no video")
-        return self._container.streams.video[0]
+        self._stream: VideoStream = self._container.streams.video[0]
+        self._stream.thread_type = "AUTO"
+        self._stream.codec_context.thread_count = self._threads
 
     def _list_packets(self) -> None:
-        stamps, keys = [], []
+        stamps: list[int] = []
+        keys: list[bool] = []
+        places: list[int | None] = []  # in the file
         try:
             for packet in self._container.demux(self._stream):
                 stamp = packet.pts if packet.pts is not None else packet.dts
                 if packet.size and stamp is not None and not packet.is_discard:
                     stamps.append(stamp)
                     keys.append(packet.is_keyframe)
+                    places.append(packet.pos)
         except (av.FFmpegError, OSError) as exc:
             if not stamps:
                 raise VideoError(f"{self._path} cannot be read as video ({_reason(exc)})") from exc
@@ -136,26 +144,43 @@ class VideoDecoder:
         order = np.argsort(pts, kind="stable")  # packets come in order of decoding
         self._pts: npt.NDArray[np.int64] = pts[order]
         self._keyframes = np.flatnonzero(np.array(keys)[order])
+        self._places = {int(key): places[order[key]] for key in self._keyframes}
         if not len(self._keyframes) or self._keyframes[0] != 0:
             self._keyframes = np.concatenate([[0], self._keyframes])
 
     def _seek(self, keyframe: int) -> None:
-        """Make the decoder run from `keyframe`, or from one before it that the container can reach."""
-        reachable = self._keyframes[self._keyframes <= keyframe]
-        for start in (*reachable[:-4:-1], 0):
-            try:
-                self._container.seek(int(self._pts[start]), stream=self._stream)
-                self._decoded = self._container.decode(self._stream)
-                first = next(self._decoded)
-            except StopIteration:
-                continue
-            except (av.FFmpegError, OSError) as exc:
-                raise VideoError(f"{self._path} cannot be decoded ({_reason(exc)})") from exc
-            if self._stamp(first) <= self._pts[keyframe]:
-                self._decoded = _chain(first, self._decoded)
-                self._next = int(np.searchsorted(self._pts, self._stamp(first)))
+        """Make the decoder run from a keyframe."""
+        try:
+            self._container.seek(int(self._pts[keyframe]), stream=self._stream)
+        except (av.FFmpegError, OSError) as exc:
+            raise VideoError(f"{self._path} cannot be read from frame {keyframe} ({_reason(exc)})") from exc
+        self._decoded = self._decode_from(keyframe)
+        self._next = keyframe
+
+    def _restart(self) -> None:
+        """Make the decoder run from the start of the file, as it did when the packets were listed."""
+        self.close()
+        self._open()
+        self._decoded = self._container.decode(self._stream)
+        self._next = 0
+
+    def _decode_from(self, keyframe: int) -> Iterator[VideoFrame]:
+        """Yield frames from the packet of a keyframe on; none if the container does not come to it."""
+        found = False
+        for packet in self._container.demux(self._stream):
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            found = found or (stamp == self._pts[keyframe] and packet.pos == self._places.get(keyframe))
+            if found:
+                yield from packet.decode()
+            elif stamp is not None and packet.dts is not None and packet.dts > self._pts[keyframe]:
                 return
-        raise VideoError(f"{self._path} cannot be read from its frame {keyframe}")
+
+    def _decode_to(self, position: int) -> VideoFrame:
+        """Return the frame at a position that the decoder has not passed."""
+        while True:
+            frame = self._decode_next()
+            if self._next > position:
+                return frame
 
     def _decode_next(self) -> VideoFrame:
         """Return the next frame that the file lists, and count it."""
@@ -198,11 +223,6 @@ def _first_plane(frame: VideoFrame, dtype: npt.DTypeLike) -> Image:
     """Return the first plane as a view into the frame."""
     plane = frame.planes[0]
     return np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)[:, : frame.width]
-
-
-def _chain(first: VideoFrame, rest: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
-    yield first
-    yield from rest
 
 
 def _reason(exc: BaseException) -> str:

@@ -1,5 +1,6 @@
 """A frame, what frames look like, and the protocols of those who give and take them."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -8,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from imgstore.errors import FrameFormatError
+
+_MOST_BYTES = 1 << 31
 
 Image: TypeAlias = npt.NDArray[Any]
 """Rows, columns and, for colour, three channels in the order blue, green, red."""
@@ -56,9 +59,11 @@ class FrameSpec:
             raise FrameFormatError(
                 f"a frame's shape is (rows, columns) or (rows, columns, channels), not {tuple(shape)}"
             )
-        dtype = np.dtype(self.dtype)
+        dtype = np.dtype(self.dtype).newbyteorder("=")
         if dtype.kind not in "uifb":
             raise FrameFormatError(f"pixels are numbers, not {dtype}")
+        if math.prod(shape) * dtype.itemsize > _MOST_BYTES:
+            raise FrameFormatError(f"a frame of shape {shape} would take over {_MOST_BYTES} bytes")
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "dtype", dtype)
 
@@ -79,7 +84,7 @@ class FrameSpec:
 
     def check(self, image: Image) -> None:
         """Raise FrameFormatError unless `image` has this shape and dtype."""
-        if image.shape != self.shape or image.dtype != self.dtype:
+        if image.shape != self.shape or image.dtype.newbyteorder("=") != self.dtype:
             raise FrameFormatError(
                 f"frames here are {self.dtype} of shape {self.shape}, "
                 f"got {image.dtype} of shape {image.shape}"

@@ -12,11 +12,11 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from imgstore.errors import ChunkError, FrameIndexError, FrameNotFoundError
 from imgstore.layout import replacing
 from imgstore.npz import read_stored_npz
+from imgstore.safe_yaml import parse_yaml
 
 _NUMPY_LOAD = (
     threading.Lock()
@@ -63,10 +63,10 @@ def load_chunk_index(stem: Path) -> ChunkIndex | None:
             file = stem.with_name(stem.name + ".yaml")
             if not file.is_file():
                 return None
-            content = yaml.safe_load(file.read_bytes())
+            content: Any = parse_yaml(file.read_bytes())
             numbers, times = np.asarray(content["frame_number"]), np.asarray(content["frame_time"])
         index = ChunkIndex(_as_numbers(numbers), times.astype(np.float64))
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, yaml.YAMLError) as exc:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as exc:
         raise ChunkError(f"the index {file} is broken ({exc})") from exc
     if index.numbers.ndim != 1 or index.numbers.shape != index.times.shape:
         raise ChunkError(f"the index {file} is broken: {numbers.shape} numbers, {times.shape} times")

@@ -24,10 +24,10 @@ from imgstore.errors import (
 from imgstore.formats.settings import FormatSettings, parse_settings
 from imgstore.frame import FrameSpec
 from imgstore.layout import METADATA_FILENAME, replacing
+from imgstore.safe_yaml import MAX_BYTES, parse_yaml
 
 STORE_KEY = "__store"
 VERSION = 2
-MAX_BYTES = 1 << 20
 
 DIRECTORY_CLASS = "DirectoryImgStore"
 VIDEO_CLASS = "VideoImgStore"
@@ -76,16 +76,6 @@ class StoreMetadata:
     store: Mapping[str, Any] = field(default_factory=dict)
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML without merge keys: 400 bytes of them can block the parser for seconds."""
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Refuse `<<`; the base class would expand it."""
-        for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
-                raise MetadataError("merge keys (<<) are not allowed")
-
-
 def find_metadata(path: Path) -> Path:
     """Return the metadata file that `path`, a store's folder or the file itself, means.
 
@@ -105,12 +95,10 @@ def load_metadata(file: Path) -> StoreMetadata:
     """Read and check a metadata file. Raises MetadataError."""
     with file.open("rb") as stream:
         raw = stream.read(MAX_BYTES + 1)
-    if len(raw) > MAX_BYTES:
-        raise MetadataError(f"{file} is over {MAX_BYTES} bytes, which no store writes")
     try:
-        content = yaml.load(raw, Loader=_Loader)  # noqa: S506  # a safe loader
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, MetadataError) as exc:
-        raise MetadataError(f"{file} cannot be read: {_first_line(exc)}") from exc
+        content = parse_yaml(raw)
+    except MetadataError as exc:
+        raise MetadataError(f"{file} cannot be read: {exc}") from exc
     try:
         return parse_metadata(content, folder=file.parent.name, changed=file.stat().st_mtime)
     except MetadataError as exc:

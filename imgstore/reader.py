@@ -3,7 +3,7 @@
 import math
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from threading import RLock
@@ -86,6 +86,7 @@ class StoreReader:
         self._index = self._contents.index
         self._open: OrderedDict[int, ChunkReader] = OrderedDict()
         self._lock = RLock()
+        self._process = os.getpid()
         self._closed = False
 
     @property
@@ -210,6 +211,8 @@ class StoreReader:
         except FrameIndexError as exc:
             raise FrameIndexError("; ".join([str(exc), *self.problems])) from None
         chunk, offset = self._index.locate(at)
+        if self._process != os.getpid():
+            self._after_fork()
         with self._lock:
             image = self._decode(self._chunk(chunk).read(offset))
         return Frame(image, at, int(self.numbers[at]), float(self.times[at]))
@@ -262,8 +265,14 @@ class StoreReader:
         return float(time)
 
     def local_time(self, time: float) -> datetime:
-        """Return seconds since the Unix epoch as a datetime in the store's zone."""
-        return datetime.fromtimestamp(time, self._metadata.timezone)
+        """Return seconds since the Unix epoch as a datetime in the store's zone.
+
+        Raises FrameNotFoundError for what is no time of this world, milliseconds say.
+        """
+        try:
+            return datetime.fromtimestamp(time, self._metadata.timezone)
+        except (ValueError, OverflowError, OSError) as exc:
+            raise FrameNotFoundError(f"{time} is no time in seconds since 1970") from exc
 
     def extra(self) -> pd.DataFrame | None:
         """Return the extra data, a row per record in the order of writing; None if there are none."""
@@ -283,6 +292,17 @@ class StoreReader:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> tuple[Callable[[str], "StoreReader"], tuple[str]]:
+        """Pickle as a path, which is opened again where it is unpickled."""
+        return open, (str(self._root.resolve()),)
+
+    def _after_fork(self) -> None:
+        """Leave to the parent its lock, and decoders, whose threads a forked process does not have."""
+        self._process = os.getpid()
+        self._lock = RLock()
+        self._abandoned = self._open
+        self._open = OrderedDict()
 
     def _chunk(self, chunk: int) -> ChunkReader:
         if self._closed:

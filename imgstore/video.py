@@ -1,7 +1,7 @@
 """A plain video file as a sequence of frames, and any recording by its path."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -57,7 +57,9 @@ class VideoFile:
         self._decoder = VideoDecoder(path, colour=colour)
         self._spec = FrameSpec(self._decoder.shape)
         self._times = self._decoder.times + start_time
+        self._start_time = start_time
         self._lock = RLock()
+        self._process = os.getpid()
         self._closed = False
 
     @property
@@ -80,6 +82,10 @@ class VideoFile:
         """Presentation times, shape (n,), seconds, from `start_time`."""
         return self._times
 
+    def __reduce__(self) -> tuple[Callable[..., "VideoFile"], tuple[str, bool, float]]:
+        """Pickle as a path, which is opened again where it is unpickled."""
+        return _reopen, (str(self._path.resolve()), self._spec.is_colour, self._start_time)
+
     def __len__(self) -> int:
         return len(self._decoder)
 
@@ -93,6 +99,9 @@ class VideoFile:
             raise FrameIndexError(
                 f"there is no frame at index {index}: {self._path} holds {len(self)} frames"
             )
+        if self._process != os.getpid():  # forked: the lock and the decoder's threads are the parent's
+            self._process, self._lock, self._abandoned = os.getpid(), RLock(), self._decoder
+            self._decoder = VideoDecoder(self._path, colour=self._spec.is_colour)
         with self._lock:
             if self._closed:
                 raise ClosedError(f"{self._path} is closed; open it again to read")
@@ -116,3 +125,7 @@ class VideoFile:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _reopen(path: str, colour: bool, start_time: float) -> VideoFile:
+    return VideoFile(Path(path), colour=colour, start_time=start_time)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from imgstore.chunk import OpenChunk
 from imgstore.encoding import check_encoding
-from imgstore.errors import ChunkError, ClosedError, NotAStoreError, StoreExistsError
+from imgstore.errors import ChunkError, ClosedError, FrameFormatError, NotAStoreError, StoreExistsError
 from imgstore.extra import stamp
 from imgstore.formats import FORMATS, ChunkFormat, FormatSettings
 from imgstore.frame import Frame, FrameSpec
@@ -153,7 +153,8 @@ class StoreWriter:
         Raises
         ------
         FrameFormatError
-            The image has another shape or dtype than the store. Nothing was written.
+            The image has another shape or dtype than the store, or number and time are none. Nothing was
+            written.
         ChunkError
             The disk or the encoder refused, now or in the last second. What was appended before is kept.
         ClosedError
@@ -162,13 +163,26 @@ class StoreWriter:
         self._check()
         if not isinstance(frame, Frame):
             raise TypeError(f"append takes Frame(image, index, number, time), not {type(frame).__name__}")
-        self._spec.check(frame.image)
+        frame = self._checked(frame)
         chunk = self._current()
         chunk.append(frame)
         self._last = frame
         self._count += 1
         if self._next is None and len(chunk) >= _OPEN_NEXT_AT * self._chunksize:
             self._next = self._helper.submit(self._open, self._chunks)
+
+    def _checked(self, frame: Frame) -> Frame:
+        """Return the frame with plain numbers. Raises FrameFormatError before anything of it is written."""
+        self._spec.check(frame.image)
+        try:
+            number, time = int(frame.number), float(frame.time)
+        except (TypeError, ValueError, OverflowError) as exc:
+            raise FrameFormatError(
+                f"number and time of a frame are numbers, got {frame.number!r} and {frame.time!r}"
+            ) from exc
+        if not -(1 << 63) <= number < 1 << 63:
+            raise FrameFormatError(f"the number of a frame is one of 64 bits, got {number}")
+        return Frame(frame.image.astype(self._spec.dtype, copy=False), self._count, number, time)
 
     def append_extra(self, record: Mapping[str, Any]) -> None:
         """Write a record of any JSON-like values beside the frames, stamped with the last frame.

@@ -1,11 +1,13 @@
 """What all subcommands share: how facts, progress and errors look."""
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
@@ -16,13 +18,24 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 def show(facts: Mapping[str, object], *, as_json: bool) -> None:
     """Print facts, for people as aligned lines or for machines as JSON."""
     if as_json:
-        sys.stdout.write(json.dumps(facts, indent=2, default=str, allow_nan=False) + "\n")
+        sys.stdout.write(json.dumps(_finite(facts), indent=2, default=str, allow_nan=False) + "\n")
         return
     width = max(len(name) for name in facts)
     for name, value in facts.items():
         if isinstance(value, Mapping):
             value = ", ".join(f"{key} {item}" for key, item in value.items()) or "none"
         out.print(f"{name.replace('_', ' '):<{width}}  {value}", markup=False)
+
+
+def _finite(value: object) -> object:
+    """Return a value for JSON, which has no NaN and no infinity: they become null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
 
 
 @contextmanager
@@ -38,6 +51,17 @@ def stage_bars() -> Iterator[Callable[[str, int, int], None]]:
             bars.update(tasks[stage], completed=done)
 
         yield update
+
+
+def parse_pairs(option: str, pairs: list[str]) -> dict[str, str]:
+    """Return what the values of an option, each NAME=VALUE, say. Raises typer.BadParameter."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise typer.BadParameter(f"{option} is NAME=VALUE, got {pair!r}")
+        found[name] = value
+    return found
 
 
 def folder_size(folder: Path) -> int:

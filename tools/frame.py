@@ -1,5 +1,6 @@
 """Write one frame of a store or a video as a picture."""
 
+import math
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ from imgstore import (
     StoreReader,
 )
 from tools.console import show
+from tools.info import local_text
 from tracking import ResultFileError, draw, open_results
 
 _PICTURES = (".png", ".jpg", ".tif", ".bmp")
@@ -53,7 +55,7 @@ def frame(
     frames = imgstore.open_source(store)
     try:
         found = _find(frames, index, number, time)
-        local = frames.local_time(found.time).isoformat() if isinstance(frames, StoreReader) else None
+        local = local_text(frames, found.time) if isinstance(frames, StoreReader) else None
         uuid = frames.metadata.uuid if isinstance(frames, StoreReader) else None
     finally:
         frames.close()
@@ -75,11 +77,7 @@ def _find(frames: FrameSequence, index: int | None, number: int | None, time: st
         seconds = _seconds(asked)
         found = frames[int(np.argmin(np.abs(frames.times - seconds)))]
     if abs(found.time - seconds) > _FARTHEST_S:
-        text = (
-            frames.local_time(found.time).isoformat()
-            if isinstance(frames, StoreReader)
-            else f"{found.time} s"
-        )
+        text = local_text(frames, found.time) if isinstance(frames, StoreReader) else f"{found.time} s"
         raise FrameNotFoundError(
             f"there is no frame within {_FARTHEST_S:g} s of {time}; the nearest is at {text}"
         )
@@ -88,9 +86,11 @@ def _find(frames: FrameSequence, index: int | None, number: int | None, time: st
 
 def _parse_time(text: str) -> float | datetime:
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
-        pass
+        seconds = math.nan
+    if math.isfinite(seconds):
+        return seconds
     try:
         return datetime.fromisoformat(text)
     except ValueError as exc:

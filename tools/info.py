@@ -7,7 +7,7 @@ import numpy as np
 import typer
 
 import imgstore
-from imgstore import StoreReader
+from imgstore import FrameNotFoundError, StoreReader
 from tools.console import duration_text, folder_size, show, size_text
 
 
@@ -66,13 +66,21 @@ def _frame_facts(reader: StoreReader) -> dict[str, Any]:
     known = times[np.isfinite(times)]
     if len(known):
         facts |= {
-            "first_time": reader.local_time(float(known.min())).isoformat(),
-            "last_time": reader.local_time(float(known.max())).isoformat(),
+            "first_time": local_text(reader, float(known.min())),
+            "last_time": local_text(reader, float(known.max())),
             "duration_s": float(np.ptp(known)),
         }
         interval = float(np.median(np.diff(known))) if len(known) > 1 else 0.0
         facts["rate_hz"] = round(1 / interval, 4) if interval > 0 else None
     return facts
+
+
+def local_text(reader: StoreReader, time: float) -> str:
+    """Return a time as ISO 8601 in the store's zone, or as it stands if it is no such time."""
+    try:
+        return reader.local_time(time).isoformat()
+    except FrameNotFoundError:
+        return f"{time} s"
 
 
 def _readable(facts: dict[str, Any]) -> dict[str, object]:

@@ -1,5 +1,8 @@
 """Record a camera, or a video as if it were one, into a store."""
 
+import math
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,16 +11,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 from rich.live import Live
 from rich.text import Text
 
 import imgstore
 from hardware import SOURCES, CameraSettings, Recorder, RecordLimit, RecordProgress, open_camera
-from imgstore import DEFAULT_FORMAT, FORMATS, FrameSink, FrameSpec
-from tools.console import duration_text, err, folder_size, show, size_text
+from imgstore import DEFAULT_FORMAT, FORMATS, FrameSink, FrameSpec, MetadataError
+from tools.console import duration_text, err, folder_size, parse_pairs, show, size_text
 
 _SIZE_INTERVAL_S = 2.0
+_LATEST_S = 1e11  # the year 5138
 
 
 def record(
@@ -74,8 +77,8 @@ def record(
     FORMATS.get(chunk_format)  # a typo is told before the camera is opened
     limit = RecordLimit(frames=frames, seconds=seconds)
     recorder = Recorder(open_camera(source, settings), open_sinks, limit=limit)
-    with progress_line(store) as progress:
-        summary = recorder.run(progress)
+    with progress_line(store) as progress, _terminated() as stop:
+        summary = recorder.run(progress, stop)
     facts = {
         "store": str(store),
         "frames": summary.frames,
@@ -98,8 +101,22 @@ _REASONS = {
     "end": "the end of the source",
     "limit": "the limit",
     "interrupt": "Ctrl-C; everything so far is in the store",
-    "stop": "request",
+    "stop": "a signal; everything so far is in the store",
 }
+
+
+@contextmanager
+def _terminated() -> Iterator[threading.Event]:
+    """Set an event when the system asks to end: the machine shuts down, or the terminal is closed."""
+    asked = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -142,9 +159,11 @@ def _parse_start(text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
-        pass
+        seconds = math.nan
+    if abs(seconds) < _LATEST_S:
+        return seconds
     try:
         return datetime.fromisoformat(text).timestamp()  # without a zone it is local
     except ValueError as exc:
@@ -155,12 +174,9 @@ def _parse_start(text: str | None) -> float | None:
 
 def _parse_meta(pairs: list[str]) -> dict[str, object]:
     metadata: dict[str, object] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not (key and equals):
-            raise typer.BadParameter(f"--meta is KEY=VALUE, as genotype=w1118, got {pair!r}")
+    for key, text in parse_pairs("--meta", pairs).items():
         try:
-            metadata[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            metadata[key] = value
+            metadata[key] = imgstore.parse_yaml(text.encode(errors="replace"))
+        except MetadataError:
+            metadata[key] = text
     return metadata

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tools.console import err, show, stage_bars
+from tools.console import err, parse_pairs, show, stage_bars
 from tracking import LAYOUTS, TRACKERS, retrack
 
 
@@ -16,6 +16,15 @@ def track(
         typer.Option(help=f"Where the regions are: {', '.join(LAYOUTS.names())}, or a YAML or JSON file."),
     ] = "whole-frame",
     tracker: Annotated[str, typer.Option(help=f"One of: {', '.join(TRACKERS.names())}.")] = "archive",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="NAME=VALUE of the tracker; may be repeated. archive: light_animals=true, "
+            "length=27 (pixels, 0 to learn it), samples=60 (frames for the background), share=0.8 (of the "
+            "time that an animal may rest in one place), candidates=4.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Result file. Default: in the store (beside a video), named by time and tracker."),
@@ -34,7 +43,15 @@ def track(
     or `grid`, rows and columns between three round black targets. Ctrl-C stops; what was tracked is kept.
     """
     with stage_bars() as progress:
-        done = retrack(source, layout=layout, tracker=tracker, out=out, force=force, progress=progress)
+        done = retrack(
+            source,
+            layout=layout,
+            tracker=tracker,
+            settings=parse_pairs("--set", settings or []),
+            out=out,
+            force=force,
+            progress=progress,
+        )
     summary = done.summary
     facts: dict[str, object] = {
         "result": str(done.path),

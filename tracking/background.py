@@ -20,6 +20,8 @@ Progress = Callable[[int, int], None]
 _MOST_BYTES = 400 << 20
 _LEAST_THRESHOLD = 10  # grey levels; codecs change still pixels by less
 _NOISE_FACTOR = 5
+_SAME_LIGHT = 0.03  # share by which brightness may differ unnoticed
+_LIGHT_SAMPLES = 15
 
 BODY_SHARE = 0.35
 """Pixels that differ by this share of an animal's contrast belong to it; less is shadow and blur."""
@@ -58,33 +60,79 @@ class Background:
     threshold: float
 
 
-def prepare_image(image: Image, *, light_animals: bool) -> Grey:
-    """Return an image as detection wants it: grey, 8 bit, slightly smoothed, animals dark."""
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """How images are made alike before they are compared: grey, 8 bit, of one brightness, animals dark.
+
+    Attributes
+    ----------
+    light_animals : whether animals are lighter than what is around them.
+    scale : grey levels of 8 bit per unit of pixels that are not.
+    brightness : to which the median pixel is brought, so that lamps may dim and flicker; 0 to leave it.
+    """
+
+    light_animals: bool = False
+    scale: float = 1.0
+    brightness: float = 0.0
+
+    def apply(self, image: Image) -> Grey:
+        """Return an image, grey or colour, prepared and slightly smoothed, (rows, columns)."""
+        grey = to_grey(image, self.scale)
+        if self.brightness:
+            gain = self.brightness / max(_brightness(grey), 1.0)
+            if abs(gain - 1) > _SAME_LIGHT:
+                grey = np.asarray(cv2.convertScaleAbs(grey, alpha=gain), np.uint8)
+        smooth = cv2.blur(grey, (3, 3))
+        return np.asarray(cv2.bitwise_not(smooth) if self.light_animals else smooth, np.uint8)
+
+
+def to_grey(image: Image, scale: float) -> Grey:
+    """Return an image as 8-bit grey; `scale` is for pixels that are not of 8 bit."""
     grey = ensure_grayscale(image)
-    if grey.dtype == np.uint16:
-        grey = cv2.convertScaleAbs(grey, alpha=1 / 256)
-    smooth = cv2.blur(grey, (3, 3))
-    return np.asarray(cv2.bitwise_not(smooth) if light_animals else smooth, np.uint8)
+    if grey.dtype == np.uint8:
+        return grey
+    return np.clip(np.rint(grey * scale), 0, 255).astype(np.uint8)
+
+
+def learn_preparation(frames: FrameSequence, *, light_animals: bool = False) -> Preparation:
+    """Return the preparation that suits a recording. Raises EmptyRecordingError if there are no frames."""
+    images = [ensure_grayscale(frames[index].image) for index in spread(frames, _LIGHT_SAMPLES)]
+    scale = 1.0
+    if images[0].dtype != np.uint8:
+        scale = 255 / (max(float(np.quantile(image, 0.999)) for image in images) or 1.0)
+    brightness = float(np.median([_brightness(to_grey(image, scale)) for image in images]))
+    return Preparation(light_animals, scale, brightness)
+
+
+def spread(frames: FrameSequence, most: int) -> list[int]:
+    """Return at most so many indices, spread evenly. Raises EmptyRecordingError if there are no frames."""
+    if not len(frames):
+        problems = getattr(frames, "problems", ())
+        raise EmptyRecordingError("; ".join(["the recording holds no frames", *problems]))
+    return [int(index) for index in np.linspace(0, len(frames) - 1, max(1, min(most, len(frames))))]
 
 
 def sample_frames(
-    frames: FrameSequence, most: int, *, light_animals: bool, progress: Progress | None = None
+    frames: FrameSequence, most: int, preparation: Preparation, progress: Progress | None = None
 ) -> Grey:
     """Return prepared images spread evenly over a recording, shape (n, rows, columns).
 
     Raises EmptyRecordingError if there are no frames.
     """
-    if not len(frames):
-        raise EmptyRecordingError("the recording holds no frames")
     rows, columns = frames.spec.rows, frames.spec.columns
-    count = max(1, min(most, len(frames), _MOST_BYTES // (rows * columns)))
-    stack = np.empty((count, rows, columns), np.uint8)
-    indices = np.linspace(0, len(frames) - 1, count).astype(int)
+    indices = spread(frames, min(most, max(3, _MOST_BYTES // (rows * columns))))
+    stack = np.empty((len(indices), rows, columns), np.uint8)
     for place, index in enumerate(indices):
-        stack[place] = prepare_image(frames[int(index)].image, light_animals=light_animals)
+        stack[place] = preparation.apply(frames[index].image)
         if progress is not None:
-            progress(place + 1, count)
+            progress(place + 1, len(indices))
     return stack
+
+
+def _brightness(grey: Grey) -> float:
+    """Return the median of some pixels."""
+    step = max(1, min(grey.shape) // 100)
+    return float(np.median(grey[::step, ::step]))
 
 
 def learn_background(

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+LOST = 8.0
+"""What a frame without the animal costs: a candidate that looks worse than this is none."""
+
 Costs = npt.NDArray[np.float64]
 Choices = npt.NDArray[np.intp]
 
@@ -26,7 +29,7 @@ class PathCosts:
     reach: float
     speed: float
     jump: float = 30.0
-    lost: float = 8.0
+    lost: float = LOST
     border: float = 2.0
 
 

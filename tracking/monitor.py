@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgstore import FrameSequence, find_gaps
+from imgstore import FrameSequence, deferred_interrupt, find_gaps
 from tracking.background import Progress
-from tracking.results import ResultWriter
+from tracking.results import Event, ResultWriter
 from tracking.trackers import Tracker
 
 
@@ -53,10 +53,8 @@ def monitor(
         for number in points["roi"]:
             counts[int(number)] += 1
 
-    for gap in find_gaps(frames.numbers):
-        detail = {"first_number": gap.first, "count": gap.count}
-        results.append_event(float(frames.times[gap.index]), "frames-missing", detail)
-    try:
+    results.append_events(_missing(frames))
+    with deferred_interrupt() as interrupt:
         for frame in frames:
             points = tracker.update(frame)
             results.append(frame, points)
@@ -64,11 +62,24 @@ def monitor(
             seen += 1
             if progress is not None:
                 progress(seen, len(frames))
-    except KeyboardInterrupt:
-        stopped = True
+            if interrupt.is_set():
+                stopped = True
+                break
     rest = tracker.finish()
     results.append_points(rest)
     count(rest)
     results.flush()
     shares = {number: n / seen if seen else 0.0 for number, n in counts.items()}
     return TrackSummary(seen, sum(counts.values()), shares, stopped)
+
+
+def _missing(frames: FrameSequence) -> list[Event]:
+    return [
+        Event(
+            float(frames.times[gap.index]),
+            0,
+            "frames-missing",
+            {"first_number": gap.first, "count": gap.count},
+        )
+        for gap in find_gaps(frames.numbers)
+    ]

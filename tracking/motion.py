@@ -19,10 +19,11 @@ def speed(times: Numbers, x: Numbers, y: Numbers, *, window: float = SPEED_WINDO
     ----------
     times : rising, shape (n,), seconds.
     x, y : positions, shape (n,), pixels.
-    window : seconds.
+    window : seconds; longer where frames are farther apart.
     """
     if len(times) < 2:
         return np.full(len(times), np.nan)
+    window = max(window, 2 * float(np.median(np.diff(times))))  # of recordings with a frame now and then
     before = np.clip(times - window / 2, times[0], times[-1])
     after = np.clip(times + window / 2, times[0], times[-1])
     elapsed = np.where(after > before, after - before, np.nan)

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -110,7 +110,7 @@ class ResultWriter:
     ) -> None:
         self.path = path
         try:
-            self._file = h5py.File(path, "w-", libver="latest")
+            self._file = h5py.File(path, "w-", libver="latest", locking=False)
         except FileExistsError as exc:
             raise ResultExistsError(f"{path} exists already; give another --out, or --force") from exc
         except OSError as exc:
@@ -159,17 +159,23 @@ class ResultWriter:
             dataset[-1] = value
             dataset.flush()
 
-    def append_event(self, at: float, kind: str, detail: Mapping[str, object], roi: int = 0) -> None:
-        """Write that something happened, in a region or (0) in all."""
-        _extend(self._events, np.array([(at, roi, kind.encode(), json.dumps(detail).encode())], _EVENT))
+    def append_events(self, events: Sequence["Event"]) -> None:
+        """Write what happened."""
+        rows = [
+            (event.time, event.roi, event.kind.encode(), json.dumps(event.detail).encode())
+            for event in events
+        ]
+        if rows:
+            _extend(self._events, np.array(rows, _EVENT))
 
     def flush(self) -> None:
         """Hand everything to the operating system, so that a killed process keeps it."""
-        if self._new_frames:
-            _extend(self._frames, np.array(self._new_frames, _FRAME))
-        if self._new_points:
-            _extend(self._points, np.concatenate(self._new_points))
-        self._new_frames, self._new_points = [], []
+        frames, self._new_frames = self._new_frames, []
+        points, self._new_points = self._new_points, []
+        if frames:
+            _extend(self._frames, np.array(frames, _FRAME))
+        if points:
+            _extend(self._points, np.concatenate(points))
         self._flushed_at = time.monotonic()
 
     def close(self, state: str = "complete") -> None:
@@ -179,7 +185,8 @@ class ResultWriter:
         self._closed = True
         self.flush()
         self._file.close()
-        with h5py.File(self.path, "r+", libver="latest") as file:
+        # Without a lock: those who watch the file hold one, and it is too late to fail.
+        with h5py.File(self.path, "r+", libver="latest", locking=False) as file:
             file.attrs["state"] = state
 
     def __enter__(self) -> "ResultWriter":
@@ -260,7 +267,8 @@ class Results:
     @cached_property
     def points(self) -> Points:
         """All points, in the order of writing; dtype `tracking.POINT`."""
-        return np.asarray(self._file["points"][:])
+        points = np.asarray(self._file["points"][:])
+        return points[points["frame"] < len(self.frames)]  # a growing file may hold points a flush ahead
 
     @property
     def background(self) -> npt.NDArray[np.uint8] | None:
@@ -328,11 +336,11 @@ def _open(path: Path) -> h5py.File:
     if not h5py.is_hdf5(path):
         raise ResultFileError(f"{path} is no result file (*{SUFFIX}): it is not HDF5")
     try:
-        return h5py.File(path, "r")
+        return h5py.File(path, "r", locking=False)
     except OSError:
         pass  # a writer has it open, or died with it open
     try:
-        return h5py.File(path, "r", libver="latest", swmr=True)
+        return h5py.File(path, "r", libver="latest", swmr=True, locking=False)
     except OSError as exc:
         raise ResultFileError(f"{path} cannot be opened ({exc})") from exc
 
@@ -350,7 +358,7 @@ def _write_info(file: h5py.File, info: RunInfo) -> None:
         {
             "format": FORMAT,
             "version": VERSION,
-            "source": info.source,
+            "source": os.fsencode(info.source).decode(errors="replace"),
             "store_uuid": info.store_uuid,
             "software": f"ethostore {__version__}",
             "tracker": info.tracker,

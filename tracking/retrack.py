@@ -1,9 +1,9 @@
 """Track a recording that lies on disk, from its path to a result file."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 import imgstore
 from imgstore import FrameSequence, StoreReader
-from tracking.background import sample_frames
+from tracking.background import learn_preparation, sample_frames
 from tracking.errors import ResultExistsError
 from tracking.layouts import Regions, open_layout
 from tracking.monitor import TrackSummary, monitor
-from tracking.results import SUFFIX, ResultWriter, RunInfo
+from tracking.results import SUFFIX, ResultWriter, RunInfo, open_results
 from tracking.trackers import TRACKERS
 
 StageProgress = Callable[[str, int, int], None]
@@ -39,6 +39,7 @@ def retrack(
     *,
     layout: str = "whole-frame",
     tracker: str = "archive",
+    settings: Mapping[str, object] | None = None,
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
     progress: StageProgress | None = None,
@@ -50,6 +51,7 @@ def retrack(
     source : folder of a store, or a video file.
     layout : name of a layout, or a layout file.
     tracker : name of a tracker.
+    settings : of the tracker, by name; text will do.
     out : result file; None for one beside the recording, named by the time now and the tracker.
     force : replace `out` if it exists.
     progress : see `StageProgress`; the stages are "looking" and "tracking".
@@ -60,12 +62,11 @@ def retrack(
         The recording cannot be read, the layout is unknown or does not fit, the result exists already.
     """
     finder = open_layout(layout)
-    new_tracker = TRACKERS.get(tracker)
+    running = TRACKERS.get(tracker)(settings or {})
     frames = imgstore.open_source(source)
     try:
         path = _result_path(Path(source), tracker, out, force=force)
         regions = finder.find(median_image(frames))
-        running = new_tracker()
         background = running.prepare(frames, regions.rois, _stage(progress, "looking"))
         info = _info(source, frames, tracker, dict(running.settings), layout)
         with (
@@ -84,7 +85,8 @@ def retrack(
 
 def median_image(frames: FrameSequence) -> npt.NDArray[np.uint8]:
     """Return the median of some frames spread over a recording, grey: what layouts look at."""
-    stack = sample_frames(frames, _LAYOUT_SAMPLES, light_animals=False)
+    preparation = replace(learn_preparation(frames), brightness=0.0)
+    stack = sample_frames(frames, _LAYOUT_SAMPLES, preparation)
     return np.asarray(np.median(stack, axis=0), np.uint8)
 
 
@@ -95,8 +97,10 @@ def _result_path(source: Path, tracker: str, out: str | os.PathLike[str] | None,
             source = source.parent
         return source / name if source.is_dir() else source.with_name(f"{source.name}.{name}")
     path = Path(out)
-    if path.exists() and not force:
-        raise ResultExistsError(f"{path} exists already; give another --out, or --force")
+    if path.exists():
+        if not force:
+            raise ResultExistsError(f"{path} exists already; give another --out, or --force")
+        open_results(path).close()  # raises if it is something else, a recording say
     return path
 
 

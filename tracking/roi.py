@@ -12,6 +12,8 @@ from tracking.errors import RegionError
 
 Polygon = npt.NDArray[np.float64]
 
+_FARTHEST = 1_000_000
+
 
 @dataclass(frozen=True, eq=False)
 class ROI:
@@ -27,7 +29,7 @@ class ROI:
 
     polygon: Polygon
     number: int
-    value: int = -1
+    value: int | None = None
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -38,8 +40,13 @@ class ROI:
             )
         if not np.isfinite(polygon).all():
             raise RegionError(f"region {self.number} has a corner that is no number")
+        if np.abs(polygon).max() > _FARTHEST or cv2.contourArea(polygon.astype(np.float32)) < 1:
+            raise RegionError(
+                f"region {self.number} covers less than a pixel, or reaches beyond {_FARTHEST} pixels; "
+                "corners are in pixels of the frame"
+            )
         object.__setattr__(self, "polygon", polygon)
-        if self.value == -1:
+        if self.value is None:
             object.__setattr__(self, "value", self.number)
 
     @cached_property

@@ -18,7 +18,7 @@ _MIN_CIRCULARITY = 0.8
 _AREA_RANGE = (1.5e-4, 2e-2)  # of the frame
 _MIN_VOTES = 3
 _MOST_DISCS = 12
-_TOLERANCE = 0.15
+_TOLERANCE = 0.27  # the tangent of some 15 degrees
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,8 @@ def _fits(a: Disc, b: Disc, c: Disc) -> bool:
     return (
         c.x < b.x
         and a.y < b.y
-        and abs(a.x - b.x) <= _TOLERANCE * across
-        and abs(b.y - c.y) <= _TOLERANCE * up
+        and abs(a.x - b.x) <= _TOLERANCE * up
+        and abs(b.y - c.y) <= _TOLERANCE * across
         and 0.3 <= across / up <= 4
         and _likeness((a, b, c)) > 0
         and min(across, up) > 4 * b.radius

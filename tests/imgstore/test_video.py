@@ -1,5 +1,6 @@
 """Plain video files as sequences of frames."""
 
+import multiprocessing
 from fractions import Fraction
 
 import av
@@ -11,16 +12,16 @@ from imgstore import FrameIndexError, NotAStoreError, VideoError
 from tests.conftest import numbered_images
 
 
-def write_video(path, count, *, codec="libx264", pts=None, **options):
+def write_video(path, count, *, codec="libx264", pts=None, rate_only=False, **options):
     """Write numbered images with B-frames, as cameras and editors do."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=20, options={k: str(v) for k, v in options.items()})
         stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 1000)
+        stream.codec_context.time_base = base = Fraction(1, 20 if rate_only else 1000)
         for place, image in enumerate(numbered_images((32, 48), count)):
             frame = av.VideoFrame.from_ndarray(image, format="gray").reformat(format="yuv420p")
-            frame.pts = pts[place] if pts else place * 50
-            frame.time_base = Fraction(1, 1000)
+            frame.pts = pts[place] if pts else place * (1 if rate_only else 50)
+            frame.time_base = base
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
@@ -111,3 +112,55 @@ def test_a_source_is_a_store_or_a_video(tmp_path, make_store):
         assert len(video) == 3
     with pytest.raises(NotAStoreError):
         imgstore.open_source(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec", "options"),
+    [
+        ("mpg", "mpeg2video", {"bf": 2, "g": 12}),
+        ("mpg", "mpeg2video", {"bf": 0, "g": 12}),
+        ("ts", "libx264", {"bf": 2, "g": 12}),
+        ("ts", "libx264", {"bf": 3, "g": 12, "x264-params": "open-gop=1"}),
+        ("ts", "mpeg2video", {"bf": 2, "g": 12}),
+        ("webm", "libvpx", {"g": 12}),
+        ("flv", "flv1", {"g": 12}),
+        ("avi", "mpeg4", {"g": 12}),
+    ],
+    ids=str,
+)
+def test_of_containers_that_cannot_be_entered_everywhere_the_right_frame_comes_too(
+    tmp_path, ending, codec, options
+):
+    path = write_video(tmp_path / f"a.{ending}", 120, codec=codec, rate_only=True, **options)
+    with imgstore.open_video(path) as video:
+        in_sequence = [frame.image for frame in video]
+        for index in np.random.default_rng(2).integers(0, len(video), 60).tolist():
+            np.testing.assert_array_equal(video[index].image, in_sequence[index])
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_other_processes_read_what_this_one_has_open(tmp_path, make_store, method):
+    context = multiprocessing.get_context(method)
+    video = imgstore.open_video(write_video(tmp_path / "a.mp4", 30, g=10))
+    store = imgstore.open(make_store(format="h264/mkv", numbers=list(range(30))))
+    with video, store:
+        for frames in (video, store):
+            expected = [int(frames[index].image.sum()) for index in range(30)]
+            with context.Pool(2) as pool:
+                jobs = [(frames, index) for index in range(30)]
+                if method == "fork":
+                    shared["frames"] = frames
+                    with context.Pool(2) as pool_after:
+                        assert pool_after.map(sum_of_shared, range(30)) == expected
+                assert pool.starmap(sum_of, jobs) == expected
+
+
+shared = {}
+
+
+def sum_of_shared(index):
+    return int(shared["frames"][index].image.sum())
+
+
+def sum_of(frames, index):
+    return int(frames[index].image.sum())

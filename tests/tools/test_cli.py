@@ -254,7 +254,7 @@ def test_wrong_calls_exit_with_2(demo, tmp_path):
         (("frame", store, "a.png", "--time", "noon"), "ISO 8601"),
         (("frame", store, "a.gif", "--index", 1), "OUT ends in"),
         (("record", "simulated", "a.store", "--size", "big"), "1280x960"),
-        (("record", "simulated", "a.store", "--meta", "big"), "KEY=VALUE"),
+        (("record", "simulated", "a.store", "--meta", "big"), "NAME=VALUE"),
         (("record", "simulated", "a.store", "--start", "noon"), "Unix seconds"),
         (("recrod",), "No such command"),
     ):

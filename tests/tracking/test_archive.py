@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imgstore import open_video
+from imgstore import Frame, FrameSpec, UnknownNameError, open_video
 from tests.tracking.arenas import Arena, walk
 from tracking import (
     ROI,
@@ -66,6 +66,47 @@ def test_an_animal_that_rests_for_most_of_the_time_and_then_leaves_is_found_in_b
     assert (far < 4).mean() > 0.99
 
 
+@pytest.mark.parametrize("light", [[1.0, 0.6], [0.5, 1.0], [1.0, 0.85, 1.0, 0.85, 1.0]], ids=str)
+def test_a_change_of_light_loses_no_animal(light):
+    paths = [walk(200, (20, 60), (80, 70)), walk(200, (150, 60), (150, 60))]
+    arena = Lit(Arena(paths), light)
+    points = tracked(arena, [LEFT, RIGHT])
+    for roi, path in enumerate(paths, 1):
+        far = distances(points, roi, path)
+        assert len(far) == 200
+        assert far.max() < 4
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_pixels_of_any_depth_are_tracked(dtype):
+    path = walk(100, (20, 60), (80, 70))
+    arena = Lit(Arena([path]), [16.0 if dtype == "uint16" else 1 / 255], dtype)
+    assert np.median(distances(tracked(arena, [LEFT]), 1, path)) < 0.6
+
+
+class Lit:
+    """An arena under a light that changes in steps, in pixels of another type."""
+
+    def __init__(self, arena, light, dtype="uint8"):
+        self._arena, self._light = arena, light
+        self.spec = FrameSpec(arena.spec.shape, np.dtype(dtype))
+        self.numbers, self.times = arena.numbers, arena.times
+
+    def __len__(self):
+        return len(self._arena)
+
+    def __getitem__(self, index):
+        frame = self._arena[index]
+        factor = self._light[index * len(self._light) // len(self)]
+        return Frame((frame.image * factor).astype(self.spec.dtype), index, index, frame.time)
+
+    def __iter__(self):
+        return (self[index] for index in range(len(self)))
+
+    def close(self):
+        """Nothing is open."""
+
+
 def test_a_stain_is_not_taken_for_the_animal():
     path = walk(200, (120, 30), (185, 95))
     mover = walk(200, (20, 60), (80, 70))
@@ -116,7 +157,22 @@ def test_settings_out_of_range_are_refused(wrong):
 
 def test_every_tracker_of_the_table_can_be_made():
     for name in TRACKERS.names():
-        assert TRACKERS.get(name)().settings
+        assert TRACKERS.get(name)({}).settings
+
+
+def test_settings_are_read_from_text_and_wrong_ones_are_told():
+    settings = TRACKERS.get("archive")({"light_animals": "yes", "length": "27.5", "samples": "40"}).settings
+    assert (settings["light_animals"], settings["length"], settings["samples"]) == (True, 27.5, 40)
+    with pytest.raises(UnknownNameError, match="did you mean 'samples'"):
+        TRACKERS.get("archive")({"sample": "3"})
+    for name, value in (
+        ("samples", "many"),
+        ("light_animals", "perhaps"),
+        ("length", "long"),
+        ("samples", "1"),
+    ):
+        with pytest.raises(SettingsError, match=name):
+            TRACKERS.get("archive")({name: value})
 
 
 def test_the_real_flies_are_found_those_that_never_move_too(data, tmp_path):

@@ -26,6 +26,7 @@ from tracking import (
     repair_results,
 )
 from tracking.motion import speed
+from tracking.results import Event
 
 ROIS = [
     ROI(np.array([(0.5, 0.0), (50.0, 0.0), (50.0, 40.0)]), 1, 5, "left ø"),
@@ -46,7 +47,7 @@ def write(path, count=30):
     """Write a result in which region 1 is seen in every frame, region 2 in every third."""
     with ResultWriter(path, INFO, ROIS, np.array([(1.5, 2.5)])) as results:
         results.append_background(IMAGE + 7, 100.0)
-        results.append_event(101.0, "frames-missing", {"count": 3})
+        results.append_events([Event(101.0, 0, "frames-missing", {"count": 3})])
         for n in range(count):
             results.append(Frame(IMAGE, 10 + n, 2 * n, 100.0 + n / 10), point(n, 1, x=n + 0.25))
             if n % 3 == 0:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
+from imgstore import MetadataError, parse_yaml
 from tracking.errors import LayoutError, RegionError
 from tracking.layouts.base import Grey, Layout, Regions
 from tracking.layouts.grid import TargetGrid
@@ -45,11 +45,11 @@ def load_layout(path: Path) -> Layout:
     """Return the layout in a file. Raises LayoutError, saying what is wrong with it."""
     try:
         with path.open("rb") as file:
-            content = yaml.safe_load(file.read(_MAX_BYTES))  # JSON is YAML
+            content = parse_yaml(file.read(_MAX_BYTES))  # JSON is YAML
     except OSError as exc:
         raise LayoutError(f"the layout {path} cannot be read ({exc.strerror})") from exc
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        raise LayoutError(f"the layout {path} is no YAML or JSON: {str(exc).splitlines()[0]}") from exc
+    except MetadataError as exc:
+        raise LayoutError(f"the layout {path} is no YAML or JSON: {exc}") from exc
     try:
         return parse_layout(content)
     except (LayoutError, RegionError) as exc:
@@ -98,8 +98,11 @@ def _roi(entry: object, place: int) -> ROI:
         else:
             corners = np.array(entry["polygon"], np.float64)
         number = int(entry.get("number", place))
-        return ROI(corners, number, int(entry.get("value", number)), str(entry.get("name", "")))
-    except (TypeError, ValueError) as exc:
+        value = int(entry.get("value", number))
+        if number >= 1 << 16 or abs(value) >= 1 << 31:
+            raise LayoutError(f"region {place}: numbers go up to 65535 and values to 2147483647")
+        return ROI(corners, number, value, str(entry.get("name", "")))
+    except (TypeError, ValueError, OverflowError) as exc:
         if isinstance(exc, LayoutError | RegionError):
             raise
         raise LayoutError(

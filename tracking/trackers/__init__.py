@@ -4,7 +4,7 @@ from imgstore import Registry
 from tracking.trackers.base import Tracker, TrackerFactory
 
 TRACKERS: Registry[TrackerFactory] = Registry(
-    "tracker", {"archive": "tracking.trackers.archive:ArchiveTracker"}
+    "tracker", {"archive": "tracking.trackers.archive:open_archive"}
 )
 
 __all__ = ["TRACKERS", "Tracker", "TrackerFactory"]

@@ -12,16 +12,18 @@ from imgstore import Frame, FrameSequence
 from tracking.background import (
     BODY_SHARE,
     Background,
+    Preparation,
     Progress,
     learn_background,
-    prepare_image,
+    learn_preparation,
     sample_frames,
 )
 from tracking.detect import BlobFilter, Blobs, find_blobs
 from tracking.errors import SettingsError
-from tracking.link import Choices, PathCosts, PathFinder
+from tracking.link import LOST, Choices, PathCosts, PathFinder
 from tracking.points import POINT, Points, Status, no_points
 from tracking.roi import ROI
+from tracking.settings import parse_settings
 
 Grey = npt.NDArray[np.uint8]
 
@@ -85,6 +87,7 @@ class ArchiveTracker:
 
     def __init__(self, settings: ArchiveSettings | None = None) -> None:
         self._settings = settings or ArchiveSettings()
+        self._preparation = Preparation()
         self._background: Background | None = None
         self._areas: list[_Area] = []
         self._filter = BlobFilter(0, 0, 0)
@@ -103,7 +106,8 @@ class ArchiveTracker:
         settings = self._settings
         light = settings.light_animals
         areas = [(roi, roi.window(frames.spec.shape), roi.mask(frames.spec.shape)) for roi in rois]
-        stack = sample_frames(frames, settings.samples, light_animals=light, progress=progress)
+        self._preparation = learn_preparation(frames, light_animals=light)
+        stack = sample_frames(frames, settings.samples, self._preparation, progress)
         background = learn_background(stack, rois, share=settings.share, length=settings.length or None)
         look = background.look
         self._background = background
@@ -121,7 +125,7 @@ class ArchiveTracker:
     def update(self, frame: Frame) -> Points:
         """Find candidates in the frame; return the points of the frames that are now decided."""
         background, finder = self._prepared()
-        image = prepare_image(frame.image, light_animals=self._settings.light_animals)
+        image = self._preparation.apply(frame.image)
         difference = cv2.subtract(background.image, image)
         blobs = [
             find_blobs(cv2.bitwise_and(difference[area.window], area.mask), self._filter, area.spots)
@@ -154,7 +158,6 @@ class ArchiveTracker:
         return np.asarray(0.5 * (area**2 + contrast**2) + _ALWAYS_THERE * blobs["marked"])
 
     def _points(self, choices: Iterable[Choices]) -> Points:
-        lost = PathCosts(1, 1).lost
         tables = [no_points()]
         for chosen in choices:
             candidates = self._waiting.popleft()
@@ -169,8 +172,13 @@ class ArchiveTracker:
                 points["frame"] = self._decided
                 points["roi"] = [self._areas[place].roi.number for place, _ in picked]
                 points["identity"] = 1
-                points["score"] = 1 / (1 + np.exp(self._look_costs(blobs) - lost))
+                points["score"] = 1 / (1 + np.exp(self._look_costs(blobs) - LOST))
                 points["status"] = np.where(blobs["marked"] > 0.5, Status.BY_LOOKS, Status.DETECTED)
                 tables.append(points)
             self._decided += 1
         return np.concatenate(tables)
+
+
+def open_archive(settings: Mapping[str, object]) -> ArchiveTracker:
+    """Return an archive tracker with these settings; see `ArchiveSettings`."""
+    return ArchiveTracker(parse_settings(ArchiveSettings, settings))

@@ -38,7 +38,10 @@ class Tracker(Protocol):
 
 
 class TrackerFactory(Protocol):
-    """Makes a tracker with its default settings."""
+    """Makes a tracker."""
 
-    def __call__(self) -> Tracker:
-        """Return a new tracker."""
+    def __call__(self, settings: Mapping[str, object], /) -> Tracker:
+        """Return a new tracker; settings that are not given are the default ones.
+
+        Raises UnknownNameError or SettingsError.
+        """
