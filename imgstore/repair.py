@@ -75,6 +75,9 @@ def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
         if is_empty_chunk(images):
             images.rmdir() if images.is_dir() else images.unlink()
             done.removed.append(chunk)
+    for place in (root, *(chunk_path(root, chunk, "") for chunk in contents.unfinished)):
+        for half in place.glob(".*.partial") if place.is_dir() else ():
+            half.unlink()  # what was being written when the writer died
     for chunk in set(list_store(root, metadata.suffix).journals) - set(contents.unfinished):
         journal_path(root, chunk).unlink()  # of a chunk whose index was written before the writer died
     return done
@@ -107,7 +110,7 @@ def _end_video(path: Path, frames: int) -> None:
             av.open(str(beside), "w", format=source.format.name.split(",")[0]) as copy,
         ):
             track = source.streams.video[0]
-            new = copy.add_stream_from_template(track)
+            new = copy.add_stream_from_template(track, opaque=True)
             left = frames
             for packet in source.demux(track):
                 if packet.size and left:

@@ -15,5 +15,7 @@ lint-imports
 say "loopbio's imgstore, in an environment of its own, to pass stores to and fro"
 ETHOSTORE_LOOPBIO_PYTHON=$(sh tools/loopbio.sh | tail -n 1)
 export ETHOSTORE_LOOPBIO_PYTHON
+say "loopbio's own tests, unchanged, on our imgstore"
+sh tools/loopbio-suite.sh
 say "pytest: tests"
 exec pytest "$@"
