@@ -54,7 +54,7 @@ class VideoDecoder:
     ) -> None:
         self._path = path
         self._colour = colour
-        self._deep = np.dtype(dtype) == np.uint16
+        self._dtype = np.dtype(dtype)
         self._threads = threads
         self._open()
         try:
@@ -90,14 +90,14 @@ class VideoDecoder:
             raise FrameIndexError(f"there is no frame {position} in {self._path}: it holds {len(self)}")
         keyframe = int(self._keyframes[np.searchsorted(self._keyframes, position, side="right") - 1])
         if keyframe <= self._next <= position:
-            return self._image(self._decode_to(position))
+            return image_of(self._decode_to(position), colour=self._colour, dtype=self._dtype)
         try:
             self._seek(keyframe)
             frame = self._decode_to(position)
         except VideoError:  # some containers, MPEG-TS say, cannot be entered in the middle
             self._restart()
             frame = self._decode_to(position)
-        return self._image(frame)
+        return image_of(frame, colour=self._colour, dtype=self._dtype)
 
     def close(self) -> None:
         """Let go of the file. Closing twice is harmless."""
@@ -205,18 +205,21 @@ class VideoDecoder:
             raise VideoError(f"a frame of {self._path} has no presentation time")
         return stamp
 
-    def _image(self, frame: VideoFrame) -> Image:
-        if self._colour:
-            return frame.to_ndarray(format="bgr48le" if self._deep else "bgr24")
-        if self._deep:
-            is_plain = frame.format.name in DEEP_FORMATS
-            return _first_plane(frame, np.uint16).copy() if is_plain else frame.to_ndarray(format="gray16le")
-        if frame.format.name not in LUMA_FORMATS:
-            return frame.to_ndarray(format="gray")
-        luma = _first_plane(frame, np.uint8)
-        if frame.format.name.startswith(("yuvj", "gray")) or frame.color_range == ColorRange.JPEG:
-            return luma.copy()
-        return np.asarray(cv2.LUT(luma, _TO_FULL_RANGE))
+
+def image_of(frame: VideoFrame, *, colour: bool, dtype: npt.DTypeLike = np.uint8) -> Image:
+    """Return a decoded frame as a new array; see `VideoDecoder` for the parameters."""
+    deep = np.dtype(dtype) == np.uint16
+    if colour:
+        return frame.to_ndarray(format="bgr48le" if deep else "bgr24")
+    if deep:
+        is_plain = frame.format.name in DEEP_FORMATS
+        return _first_plane(frame, np.uint16).copy() if is_plain else frame.to_ndarray(format="gray16le")
+    if frame.format.name not in LUMA_FORMATS:
+        return frame.to_ndarray(format="gray")
+    luma = _first_plane(frame, np.uint8)
+    if frame.format.name.startswith(("yuvj", "gray")) or frame.color_range == ColorRange.JPEG:
+        return luma.copy()
+    return np.asarray(cv2.LUT(luma, _TO_FULL_RANGE))
 
 
 def _first_plane(frame: VideoFrame, dtype: npt.DTypeLike) -> Image:

@@ -59,22 +59,25 @@ class Journal:
             self._file = -1
 
 
-def load_journal(path: Path) -> ChunkIndex:
-    """Return the valid records of a journal. Raises ChunkError if it cannot be read."""
+def load_journal(path: Path, start: int = 0) -> ChunkIndex:
+    """Return the valid records of a journal from record `start` on. Raises ChunkError."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            file.seek(start * _RECORD.itemsize)
+            data = file.read()
     except OSError as exc:
         raise ChunkError(f"the journal {path} cannot be read ({exc.strerror})") from exc
     records = np.frombuffer(data, _RECORD, len(data) // _RECORD.itemsize)
-    valid = _valid_records(data, records)
+    valid = _valid_records(data, records, start)
     return ChunkIndex(records["number"][:valid].astype(np.int64), records["time"][:valid].astype(np.float64))
 
 
-def _valid_records(data: bytes, records: np.ndarray) -> int:
+def _valid_records(data: bytes, records: np.ndarray, start: int) -> int:
     size = _RECORD.itemsize
     for place, (count, check) in enumerate(
         zip(records["count"].tolist(), records["check"].tolist(), strict=True)
     ):
-        if count != place or check != zlib.crc32(data[place * size : place * size + _BODY.size]):
+        body = data[place * size : place * size + _BODY.size]
+        if count != start + place or check != zlib.crc32(body):
             return place
     return len(records)

@@ -4,6 +4,7 @@ import math
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from threading import RLock
@@ -19,6 +20,7 @@ from imgstore.contents import Contents, Progress, read_contents
 from imgstore.encoding import decoder
 from imgstore.errors import ClosedError, FrameIndexError, FrameNotFoundError
 from imgstore.extra import find_extra, load_extra
+from imgstore.follow import Follower
 from imgstore.formats import FORMATS, ChunkFormat, ChunkReader
 from imgstore.frame import Frame, FrameSpec, Image
 from imgstore.index import Gap, Numbers, StoreIndex, TimeMatch, Times, find_gaps
@@ -263,6 +265,15 @@ class StoreReader:
             local = time if time.tzinfo else time.replace(tzinfo=self._metadata.timezone)
             return local.timestamp()
         return float(time)
+
+    def follow(self) -> Iterator[Frame]:
+        """Yield all frames, those that there are and then each that is appended, until the writer ends.
+
+        Of a store that nobody writes these are the frames that it holds. A frame of a video comes when the
+        next is appended or the chunk ends; an image at once.
+        """
+        for frame in Follower(self._root, self._metadata, self._format).frames():
+            yield replace(frame, image=self._decode(frame.image))
 
     def local_time(self, time: float) -> datetime:
         """Return seconds since the Unix epoch as a datetime in the store's zone.

@@ -5,11 +5,14 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+_LATEST_S = 1e11  # the year 5138
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -62,6 +65,22 @@ def parse_pairs(option: str, pairs: list[str]) -> dict[str, str]:
             raise typer.BadParameter(f"{option} is NAME=VALUE, got {pair!r}")
         found[name] = value
     return found
+
+
+def parse_time(option: str, text: str) -> float | datetime:
+    """Return the time that an option says, in Unix seconds or as a date. Raises typer.BadParameter."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if abs(seconds) < _LATEST_S:
+        return seconds
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise typer.BadParameter(
+            f"{option} is Unix seconds or an ISO 8601 date and time such as 2026-11-21T14:30:05, got {text!r}"
+        ) from exc
 
 
 def folder_size(folder: Path) -> int:

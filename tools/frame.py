@@ -1,6 +1,5 @@
 """Write one frame of a store or a video as a picture."""
 
-import math
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,12 +15,11 @@ from imgstore import (
     FrameNotFoundError,
     FrameSequence,
     Image,
-    StoreExistsError,
     StoreReader,
 )
-from tools.console import show
+from tools.console import parse_time, show
 from tools.info import local_text
-from tracking import ResultFileError, draw, open_results
+from tracking import ResultExistsError, ResultFileError, draw, open_results
 
 _PICTURES = (".png", ".jpg", ".tif", ".bmp")
 _FARTHEST_S = 2.0
@@ -51,7 +49,7 @@ def frame(
     if out.suffix.lower() not in _PICTURES:
         raise typer.BadParameter(f"OUT ends in one of {', '.join(_PICTURES)}, got {str(out)!r}")
     if out.exists() and not force:
-        raise StoreExistsError(f"{out} exists already; give another name, or --force")
+        raise ResultExistsError(f"{out} exists already; give another name, or --force")
     frames = imgstore.open_source(store)
     try:
         found = _find(frames, index, number, time)
@@ -69,7 +67,7 @@ def _find(frames: FrameSequence, index: int | None, number: int | None, time: st
         return frames[index]
     if number is not None:
         return frames.by_number(number) if isinstance(frames, StoreReader) else frames[number]
-    asked = _parse_time(time or "")
+    asked = parse_time("--time", time or "")
     if isinstance(frames, StoreReader):
         found = frames.by_time(asked)
         seconds = asked if isinstance(asked, float) else frames.seconds(asked)
@@ -82,21 +80,6 @@ def _find(frames: FrameSequence, index: int | None, number: int | None, time: st
             f"there is no frame within {_FARTHEST_S:g} s of {time}; the nearest is at {text}"
         )
     return found
-
-
-def _parse_time(text: str) -> float | datetime:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if math.isfinite(seconds):
-        return seconds
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise typer.BadParameter(
-            f"--time is seconds or an ISO 8601 date and time such as 2026-11-21T14:30:05, got {text!r}"
-        ) from exc
 
 
 def _seconds(time: float | datetime) -> float:

@@ -1,6 +1,5 @@
 """Record a camera, or a video as if it were one, into a store."""
 
-import math
 import signal
 import threading
 import time
@@ -17,10 +16,9 @@ from rich.text import Text
 import imgstore
 from hardware import SOURCES, CameraSettings, Recorder, RecordLimit, RecordProgress, open_camera
 from imgstore import DEFAULT_FORMAT, FORMATS, FrameSink, FrameSpec, MetadataError
-from tools.console import duration_text, err, folder_size, parse_pairs, show, size_text
+from tools.console import duration_text, err, folder_size, parse_pairs, parse_time, show, size_text
 
 _SIZE_INTERVAL_S = 2.0
-_LATEST_S = 1e11  # the year 5138
 
 
 def record(
@@ -158,18 +156,8 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
 def _parse_start(text: str | None) -> float | None:
     if text is None:
         return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if abs(seconds) < _LATEST_S:
-        return seconds
-    try:
-        return datetime.fromisoformat(text).timestamp()  # without a zone it is local
-    except ValueError as exc:
-        raise typer.BadParameter(
-            f"--start is Unix seconds or a date and time such as 2026-11-21T14:30:05, got {text!r}"
-        ) from exc
+    moment = parse_time("--start", text)
+    return moment.timestamp() if isinstance(moment, datetime) else moment  # without a zone it is local
 
 
 def _parse_meta(pairs: list[str]) -> dict[str, object]:

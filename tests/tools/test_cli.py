@@ -168,6 +168,100 @@ def test_ctrl_c_leaves_a_whole_store(tmp_path):
         assert len([frame.image for frame in store]) == facts["frames"] > 0
 
 
+def test_a_recording_that_the_system_ends_is_whole(tmp_path):
+    recording = subprocess.Popen(
+        [
+            *(sys.executable, "-c", "from tools.cli import main; main()"),
+            *("record", "simulated", "a.store", "--realtime", "--size", "320x240", "--json"),
+        ],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (tmp_path / "a.store" / "000000.mkv").exists():
+        time.sleep(0.05)
+    time.sleep(0.5)
+    recording.terminate()
+    output, _ = recording.communicate(timeout=60)
+    assert json.loads(output)["stopped_by"] == "stop"
+    with imgstore.open(tmp_path / "a.store") as store:
+        assert store.state == "complete"
+        assert len(store) > 0
+
+
+def test_a_killed_recording_is_read_and_repaired(tmp_path):
+    recording = subprocess.Popen(
+        [
+            *(sys.executable, "-c", "from tools.cli import main; main()"),
+            *("record", "simulated", "a.store", "--realtime", "--size", "320x240"),
+        ],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (tmp_path / "a.store" / "000000.mkv").exists():
+        time.sleep(0.05)
+    time.sleep(1)
+    recording.kill()
+    recording.wait()
+    facts = json.loads(ethostore("info", "a.store", "--json", cwd=tmp_path).stdout)
+    assert facts["state"] == "interrupted"
+    assert facts["frames"] > 3
+    done = json.loads(ethostore("repair", "a.store", "--json", cwd=tmp_path).stdout)
+    assert done["frames_in_them"] == facts["frames"]
+    assert json.loads(ethostore("info", "a.store", "--json", cwd=tmp_path).stdout)["state"] == "complete"
+    ethostore("frame", "a.store", "last.png", "--index", "-1", cwd=tmp_path)
+
+
+def test_only_results_are_replaced_by_force(demo, tmp_path):
+    write_video(tmp_path / "v.mkv", 30)
+    before = (tmp_path / "v.mkv").read_bytes()
+    fails("track", "v.mkv", "--out", "v.mkv", "--force", cwd=tmp_path, says="no result file")
+    assert (tmp_path / "v.mkv").read_bytes() == before
+    for _ in range(2):
+        ethostore("track", "v.mkv", "--out", "v.tracks.h5", "--force", cwd=tmp_path)
+
+
+def test_a_result_of_another_recording_is_not_drawn(demo, tmp_path):
+    ethostore("record", "simulated", "b.store", "--frames", 5, cwd=tmp_path)
+    fails(
+        "frame",
+        "b.store",
+        "x.png",
+        "--index",
+        1,
+        "--result",
+        demo["files"]["result"],
+        cwd=tmp_path,
+        says="of another recording",
+    )
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_a_time_outside_of_the_recording_is_told(demo, tmp_path):
+    fails(
+        "frame",
+        demo["files"]["store"],
+        "x.png",
+        "--time",
+        "2001-01-01T00:00:00",
+        cwd=tmp_path,
+        says="no frame within 2 s",
+    )
+
+
+def test_settings_reach_the_tracker(demo, tmp_path):
+    store = demo["files"]["store"]
+    ethostore(
+        "track", store, "--set", "samples=20", "--set", "length=28", "--out", "a.tracks.h5", cwd=tmp_path
+    )
+    with tracking.open_results(tmp_path / "a.tracks.h5") as results:
+        assert results.attributes["settings"]["samples"] == 20
+    fails("track", store, "--set", "sample=20", cwd=tmp_path, says="did you mean 'samples'")
+
+
 def test_a_frame_is_found_by_index_number_and_time(demo, tmp_path):
     store = demo["files"]["store"]
     with imgstore.open(store) as reader:

@@ -1,0 +1,57 @@
+"""Frames of a store as they are appended."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import imgstore
+from imgstore import Frame
+from tests.conftest import FORMATS_HERE, numbered_images
+
+AHEAD = 3
+
+
+@pytest.mark.parametrize("fmt", FORMATS_HERE)
+def test_every_frame_that_is_appended_comes_in_order(tmp_path, fmt):
+    images = numbered_images((32, 48), 33)
+    go_on = [threading.Event() for _ in images]
+
+    def write():
+        with imgstore.create(tmp_path / "a", (32, 48), format=fmt, chunksize=7) as writer:
+            for n, image in enumerate(images):
+                go_on[n].wait(20)
+                writer.append(Frame(image, n, 5 * n, 10.0 + n))
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    for event in go_on[:AHEAD]:  # the store is there before it is opened
+        event.set()
+    while not (tmp_path / "a" / "metadata.yaml").exists():
+        pass
+    followed = []
+    with imgstore.open(tmp_path / "a") as store:
+        for frame in store.follow():
+            followed.append(frame)
+            for event in go_on[: len(followed) + AHEAD]:  # the rest is written only after these have come
+                event.set()
+    thread.join()
+    assert [(frame.index, frame.number, frame.time) for frame in followed] == [
+        (n, 5 * n, 10.0 + n) for n in range(33)
+    ]
+    with imgstore.open(tmp_path / "a") as store:
+        for frame in store:
+            np.testing.assert_array_equal(followed[frame.index].image, frame.image)
+
+
+@pytest.mark.parametrize("fmt", ["npy", "h264/mkv"])
+def test_of_a_store_that_nobody_writes_all_frames_come(make_store, fmt):
+    with imgstore.open(make_store(format=fmt)) as store:
+        assert [frame.number for frame in store.follow()] == list(range(12))
+
+
+def test_following_can_be_left_at_any_time(make_store):
+    with imgstore.open(make_store(format="avc1/mp4")) as store:
+        frames = store.follow()
+        next(frames)
+        frames.close()
