@@ -1,5 +1,6 @@
 """What the frames look like without animals, learnt from samples over the whole recording."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -21,7 +22,6 @@ _MOST_BYTES = 400 << 20
 _LEAST_THRESHOLD = 10  # grey levels; codecs change still pixels by less
 _NOISE_FACTOR = 5
 _SAME_LIGHT = 0.03  # share by which brightness may differ unnoticed
-_LIGHT_SAMPLES = 15
 
 BODY_SHARE = 0.35
 """Pixels that differ by this share of an animal's contrast belong to it; less is shadow and blur."""
@@ -94,44 +94,37 @@ def to_grey(image: Image, scale: float) -> Grey:
     return np.clip(np.rint(grey * scale), 0, 255).astype(np.uint8)
 
 
-def learn_preparation(frames: FrameSequence, *, light_animals: bool = False) -> Preparation:
-    """Return the preparation that suits a recording. Raises EmptyRecordingError if there are no frames."""
-    images = [ensure_grayscale(frames[index].image) for index in spread(frames, _LIGHT_SAMPLES)]
+def learn_preparation(samples: Image, *, light_animals: bool = False) -> Preparation:
+    """Return the preparation that suits a recording, from grey samples of shape (n, rows, columns)."""
     scale = 1.0
-    if images[0].dtype != np.uint8:
-        scale = 255 / (max(float(np.quantile(image, 0.999)) for image in images) or 1.0)
-    brightness = float(np.median([_brightness(to_grey(image, scale)) for image in images]))
+    if samples.dtype != np.uint8:
+        scale = 255 / (max(float(np.quantile(image, 0.999)) for image in samples) or 1.0)
+    brightness = float(np.median([_brightness(to_grey(image, scale)) for image in samples]))
     return Preparation(light_animals, scale, brightness)
 
 
-def spread(frames: FrameSequence, most: int) -> list[int]:
-    """Return at most so many indices, spread evenly. Raises EmptyRecordingError if there are no frames."""
-    if not len(frames):
-        problems = getattr(frames, "problems", ())
-        raise EmptyRecordingError("; ".join(["the recording holds no frames", *problems]))
-    return [int(index) for index in np.linspace(0, len(frames) - 1, max(1, min(most, len(frames))))]
-
-
-def sample_frames(
-    frames: FrameSequence, most: int, preparation: Preparation, progress: Progress | None = None
-) -> Grey:
-    """Return prepared images spread evenly over a recording, shape (n, rows, columns).
+def sample_frames(frames: FrameSequence, most: int, progress: Progress | None = None) -> Image:
+    """Return grey images spread evenly over a recording, shape (n, rows, columns), pixels as they are.
 
     Raises EmptyRecordingError if there are no frames.
     """
-    rows, columns = frames.spec.rows, frames.spec.columns
-    indices = spread(frames, min(most, max(3, _MOST_BYTES // (rows * columns))))
-    stack = np.empty((len(indices), rows, columns), np.uint8)
+    if not len(frames):
+        problems = getattr(frames, "problems", ())
+        raise EmptyRecordingError("; ".join(["the recording holds no frames", *problems]))
+    shape, dtype = (frames.spec.rows, frames.spec.columns), frames.spec.dtype
+    room = max(3, _MOST_BYTES // (math.prod(shape) * dtype.itemsize))
+    indices = np.linspace(0, len(frames) - 1, min(most, room, len(frames))).astype(int)
+    samples = np.empty((len(indices), *shape), dtype)
     for place, index in enumerate(indices):
-        stack[place] = preparation.apply(frames[index].image)
+        samples[place] = ensure_grayscale(frames[int(index)].image)
         if progress is not None:
             progress(place + 1, len(indices))
-    return stack
+    return samples
 
 
 def _brightness(grey: Grey) -> float:
     """Return the median of some pixels."""
-    step = max(1, min(grey.shape) // 100)
+    step = max(1, min(grey.shape) // 50)
     return float(np.median(grey[::step, ::step]))
 
 

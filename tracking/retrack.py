@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 import imgstore
 from imgstore import FrameSequence, StoreReader
-from tracking.background import learn_preparation, sample_frames
+from tracking.background import learn_preparation, sample_frames, to_grey
 from tracking.errors import ResultExistsError
 from tracking.layouts import Regions, open_layout
 from tracking.monitor import TrackSummary, monitor
@@ -85,9 +85,9 @@ def retrack(
 
 def median_image(frames: FrameSequence) -> npt.NDArray[np.uint8]:
     """Return the median of some frames spread over a recording, grey: what layouts look at."""
-    preparation = replace(learn_preparation(frames), brightness=0.0)
-    stack = sample_frames(frames, _LAYOUT_SAMPLES, preparation)
-    return np.asarray(np.median(stack, axis=0), np.uint8)
+    samples = sample_frames(frames, _LAYOUT_SAMPLES)
+    scale = learn_preparation(samples).scale
+    return to_grey(np.median(samples, axis=0).astype(samples.dtype), scale)
 
 
 def _result_path(source: Path, tracker: str, out: str | os.PathLike[str] | None, *, force: bool) -> Path:

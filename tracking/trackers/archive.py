@@ -106,8 +106,9 @@ class ArchiveTracker:
         settings = self._settings
         light = settings.light_animals
         areas = [(roi, roi.window(frames.spec.shape), roi.mask(frames.spec.shape)) for roi in rois]
-        self._preparation = learn_preparation(frames, light_animals=light)
-        stack = sample_frames(frames, settings.samples, self._preparation, progress)
+        samples = sample_frames(frames, settings.samples, progress)
+        self._preparation = learn_preparation(samples, light_animals=light)
+        stack = np.stack([self._preparation.apply(image) for image in samples])
         background = learn_background(stack, rois, share=settings.share, length=settings.length or None)
         look = background.look
         self._background = background
