@@ -61,6 +61,9 @@ def repair(path: str | os.PathLike[str]) -> Repaired:
 def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
     contents = read_contents(root, metadata, format_of(metadata))
     done = Repaired({}, [], list(contents.problems))
+    for place in (root, *(chunk_path(root, chunk, "") for chunk in contents.unfinished)):
+        for half in place.glob(".*.partial") if place.is_dir() else ():
+            half.unlink()  # what was being written when the writer died
     for chunk in contents.unfinished:
         images = chunk_path(root, chunk, metadata.suffix)
         try:
@@ -75,11 +78,9 @@ def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
         if is_empty_chunk(images):
             images.rmdir() if images.is_dir() else images.unlink()
             done.removed.append(chunk)
-    for place in (root, *(chunk_path(root, chunk, "") for chunk in contents.unfinished)):
-        for half in place.glob(".*.partial") if place.is_dir() else ():
-            half.unlink()  # what was being written when the writer died
-    for chunk in set(list_store(root, metadata.suffix).journals) - set(contents.unfinished):
-        journal_path(root, chunk).unlink()  # of a chunk whose index was written before the writer died
+    listing = list_store(root, metadata.suffix)
+    for chunk in listing.stamps.keys() & set(listing.journals):
+        journal_path(root, chunk).unlink()  # its index was written before the writer died
     return done
 
 

@@ -201,3 +201,21 @@ def test_a_broken_cache_is_never_believed(tmp_path):
         cache.write_bytes(whole[:place] + bytes([whole[place] ^ 8]) + whole[place + 1 :])
         with imgstore.open(tmp_path / "a") as store:
             np.testing.assert_array_equal(store.numbers, numbers)
+
+
+def test_a_writer_that_died_in_its_first_image_is_repaired(tmp_path):
+    imgstore.create(tmp_path / "a", (4, 6), format="png").close()
+    (tmp_path / "a" / "000000").mkdir()
+    (tmp_path / "a" / "000000" / ".000000.png.partial").write_bytes(b"half")
+    Journal(tmp_path / "a" / ".000000.journal").close()
+    assert not imgstore.repair(tmp_path / "a").problems
+    assert [file.name for file in (tmp_path / "a").iterdir()] == ["metadata.yaml"]
+
+
+def test_a_journal_without_images_is_kept(tmp_path):
+    imgstore.create(tmp_path / "a", (4, 6), format="h264/mkv").close()
+    journal = Journal(tmp_path / "a" / ".000000.journal")
+    journal.append(1, 2.0)
+    journal.close()
+    imgstore.repair(tmp_path / "a")
+    assert load_journal(tmp_path / "a" / ".000000.journal").numbers.tolist() == [1]
