@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from imgstore.errors import FrameIndexError, VideoError
 from imgstore.frame import Image
+from imgstore.options import AS_STORED, ReadOptions
 
 LUMA_FORMATS = frozenset(
     {"gray", "yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12"}
@@ -24,6 +25,13 @@ LUMA_FORMATS = frozenset(
 
 DEEP_FORMATS = frozenset({"gray16le", "gray14le", "gray12le", "gray10le", "gray9le"})
 """Pixel formats of grey in 16-bit words: read as uint16 they are a copy, values as they stand."""
+
+_CONVERTED = {
+    (True, True): "bgr48le",
+    (True, False): "bgr24",
+    (False, True): "gray16le",
+    (False, False): "gray",
+}  # colour, 16 bit
 
 _TO_FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 
@@ -41,6 +49,7 @@ class VideoDecoder:
     colour : give (rows, columns, 3) images in the order blue, green, red, else (rows, columns) grey.
     dtype : of the images, uint8 or uint16; deeper video is scaled to uint8, grey of up to 16 bit stands in
         uint16 as it is.
+    options : which part of the images is read, and how.
     threads : of the decoder; more than one makes reading in order faster and single frames slower.
 
     Raises
@@ -50,11 +59,18 @@ class VideoDecoder:
     """
 
     def __init__(
-        self, path: Path, *, colour: bool, dtype: npt.DTypeLike = np.uint8, threads: int = 2
+        self,
+        path: Path,
+        *,
+        colour: bool,
+        dtype: npt.DTypeLike = np.uint8,
+        options: ReadOptions = AS_STORED,
+        threads: int = 2,
     ) -> None:
         self._path = path
         self._colour = colour
         self._dtype = np.dtype(dtype)
+        self._options = options
         self._threads = threads
         self._open()
         try:
@@ -90,14 +106,14 @@ class VideoDecoder:
             raise FrameIndexError(f"there is no frame {position} in {self._path}: it holds {len(self)}")
         keyframe = int(self._keyframes[np.searchsorted(self._keyframes, position, side="right") - 1])
         if keyframe <= self._next <= position:
-            return image_of(self._decode_to(position), colour=self._colour, dtype=self._dtype)
+            return self._image(self._decode_to(position))
         try:
             self._seek(keyframe)
             frame = self._decode_to(position)
         except VideoError:  # some containers, MPEG-TS say, cannot be entered in the middle
             self._restart()
             frame = self._decode_to(position)
-        return image_of(frame, colour=self._colour, dtype=self._dtype)
+        return self._image(frame)
 
     def close(self) -> None:
         """Let go of the file. Closing twice is harmless."""
@@ -199,6 +215,9 @@ class VideoDecoder:
         broken, self._next = self._next, len(self)
         raise VideoError(f"frame {broken} of {self._path} cannot be decoded ({reason})")
 
+    def _image(self, frame: VideoFrame) -> Image:
+        return image_of(frame, colour=self._colour, dtype=self._dtype, options=self._options)
+
     def _stamp(self, frame: VideoFrame) -> int:
         stamp = frame.pts if frame.pts is not None else frame.dts
         if stamp is None:
@@ -206,20 +225,19 @@ class VideoDecoder:
         return stamp
 
 
-def image_of(frame: VideoFrame, *, colour: bool, dtype: npt.DTypeLike = np.uint8) -> Image:
+def image_of(
+    frame: VideoFrame, *, colour: bool, dtype: npt.DTypeLike = np.uint8, options: ReadOptions = AS_STORED
+) -> Image:
     """Return a decoded frame as a new array; see `VideoDecoder` for the parameters."""
     deep = np.dtype(dtype) == np.uint16
-    if colour:
-        return frame.to_ndarray(format="bgr48le" if deep else "bgr24")
-    if deep:
-        is_plain = frame.format.name in DEEP_FORMATS
-        return _first_plane(frame, np.uint16).copy() if is_plain else frame.to_ndarray(format="gray16le")
-    if frame.format.name not in LUMA_FORMATS:
-        return frame.to_ndarray(format="gray")
-    luma = _first_plane(frame, np.uint8)
-    if frame.format.name.startswith(("yuvj", "gray")) or frame.color_range == ColorRange.JPEG:
-        return luma.copy()
-    return np.asarray(cv2.LUT(luma, _TO_FULL_RANGE))
+    name = frame.format.name
+    if colour or name not in (DEEP_FORMATS if deep else LUMA_FORMATS):
+        pixels = frame.to_ndarray(format=_CONVERTED[colour, deep])
+        return np.ascontiguousarray(options.resize(options.cut(pixels)))
+    plane = options.cut(_first_plane(frame, dtype))
+    is_full = deep or name.startswith(("yuvj", "gray")) or frame.color_range == ColorRange.JPEG
+    image = options.resize(plane if is_full else cv2.LUT(plane, _TO_FULL_RANGE))
+    return image.copy() if image is plane else image
 
 
 def _first_plane(frame: VideoFrame, dtype: npt.DTypeLike) -> Image:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from imgstore.chunk import chunk_path, index_stem
 from imgstore.errors import ChunkError
-from imgstore.formats import ChunkFormat
+from imgstore.formats import ChunkReader
 from imgstore.frame import Frame, Image
 from imgstore.index import ChunkIndex, load_chunk_index
 from imgstore.journal import load_journal
 from imgstore.layout import journal_path, writer_state
-from imgstore.metadata import StoreMetadata
 
 _POLL_S = 0.005
 
@@ -27,14 +26,14 @@ class Follower:
     Parameters
     ----------
     root : folder of the store.
-    metadata, chunk_format : of the store.
+    suffix : ending of its chunks, "" if they are folders.
+    open_chunk : opens the chunk at a path.
     """
 
-    def __init__(self, root: Path, metadata: StoreMetadata, chunk_format: ChunkFormat) -> None:
+    def __init__(self, root: Path, suffix: str, open_chunk: Callable[[Path], ChunkReader]) -> None:
         self._root = root
-        self._metadata = metadata
-        self._format = chunk_format
-        self._suffix = metadata.suffix
+        self._suffix = suffix
+        self._open_chunk = open_chunk
 
     def frames(self) -> Iterator[Frame]:
         """Yield all frames, from the first of the store."""
@@ -83,7 +82,7 @@ class Follower:
                 continue
             seen = size
             try:
-                with closing(self._format.open_reader(path, self._metadata.stored_spec)) as reader:
+                with closing(self._open_chunk(path)) as reader:
                     while offset < len(reader):
                         yield reader.read(offset)
                         offset += 1

@@ -4,7 +4,6 @@ import math
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from threading import RLock
@@ -26,6 +25,7 @@ from imgstore.frame import Frame, FrameSpec, Image
 from imgstore.index import Gap, Numbers, StoreIndex, TimeMatch, Times, find_gaps
 from imgstore.layout import writer_state
 from imgstore.metadata import DIRECTORY_CLASS, StoreMetadata, find_metadata, load_metadata
+from imgstore.options import AS_STORED, Crop, ReadOptions
 from imgstore.view import FrameView, Selection, is_integer, select
 
 Moment: TypeAlias = float | datetime | str
@@ -36,7 +36,12 @@ _VIDEO_READER = "h264/mkv"  # any video format reads any video; the file says wh
 
 
 def open(  # noqa: A001  # the name users type after `imgstore.`
-    path: str | os.PathLike[str], *, progress: Progress | None = None
+    path: str | os.PathLike[str],
+    *,
+    grey: bool = False,
+    crop: Crop | None = None,
+    scale: float = 1.0,
+    progress: Progress | None = None,
 ) -> "StoreReader":
     """Open a store for reading, be it finished, being written, left by a writer that died, or partly copied.
 
@@ -45,6 +50,9 @@ def open(  # noqa: A001  # the name users type after `imgstore.`
     Parameters
     ----------
     path : folder of the store, or its `metadata.yaml`.
+    grey : read colour as grey, which of most videos is cheaper.
+    crop : read only the part (x, y, width, height), in pixels.
+    scale : read images smaller (0.5: half as wide and high), after `crop`.
     progress : called with how many chunks' indexes are read, and how many there are.
 
     Raises
@@ -53,9 +61,11 @@ def open(  # noqa: A001  # the name users type after `imgstore.`
         There is no store at `path`.
     MetadataError
         Its metadata is broken.
+    FrameFormatError
+        Its frames cannot be read in grey, cropped or scaled so.
     """
     file = find_metadata(Path(path))
-    return StoreReader(file.parent, load_metadata(file), progress)
+    return StoreReader(file.parent, load_metadata(file), progress, options=ReadOptions(grey, tuple(crop) if crop else None, scale))
 
 
 class StoreReader:
@@ -67,6 +77,7 @@ class StoreReader:
     metadata : what its metadata file says.
     progress : see `open`.
     index : of the store, if it is known already.
+    options : which part of the images is read, and how.
     """
 
     def __init__(
@@ -76,11 +87,13 @@ class StoreReader:
         progress: Progress | None = None,
         *,
         index: StoreIndex | None = None,
+        options: ReadOptions = AS_STORED,
     ) -> None:
         self._root = root
         self._metadata = metadata
+        self._options = options
+        self._spec = options.spec(metadata.spec)
         self._format = format_of(metadata)
-        self._decode = decoder(metadata.encoding)
         if index is not None:
             self._contents = Contents(index, (), ())
         else:
@@ -98,8 +111,8 @@ class StoreReader:
 
     @property
     def spec(self) -> FrameSpec:
-        """Shape and dtype of the frames."""
-        return self._metadata.spec
+        """Shape and dtype of the frames as they are read."""
+        return self._spec
 
     @property
     def metadata(self) -> StoreMetadata:
@@ -114,7 +127,7 @@ class StoreReader:
     @property
     def lossless(self) -> bool:
         """Whether the frames are bit for bit those that were appended."""
-        return self._format.is_lossless(self.spec, self._metadata.settings)
+        return self._format.is_lossless(self._metadata.stored_spec, self._metadata.settings)
 
     @property
     def chunks(self) -> tuple[int, ...]:
@@ -216,7 +229,7 @@ class StoreReader:
         if self._process != os.getpid():
             self._after_fork()
         with self._lock:
-            image = self._decode(self._chunk(chunk).read(offset))
+            image = self._chunk(chunk).read(offset)
         return Frame(image, at, int(self.numbers[at]), float(self.times[at]))
 
     def __iter__(self) -> Iterator[Frame]:
@@ -272,8 +285,7 @@ class StoreReader:
         Of a store that nobody writes these are the frames that it holds. A frame of a video comes when the
         next is appended or the chunk ends; an image at once.
         """
-        for frame in Follower(self._root, self._metadata, self._format).frames():
-            yield replace(frame, image=self._decode(frame.image))
+        return Follower(self._root, self._metadata.suffix, self._open_chunk).frames()
 
     def local_time(self, time: float) -> datetime:
         """Return seconds since the Unix epoch as a datetime in the store's zone.
@@ -304,9 +316,9 @@ class StoreReader:
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[Callable[[str], "StoreReader"], tuple[str]]:
+    def __reduce__(self) -> tuple[Callable[..., "StoreReader"], tuple[str, ReadOptions]]:
         """Pickle as a path, which is opened again where it is unpickled."""
-        return open, (str(self._root.resolve()),)
+        return _reopen, (str(self._root.resolve()), self._options)
 
     def _after_fork(self) -> None:
         """Leave to the parent its lock, and decoders, whose threads a forked process does not have."""
@@ -321,11 +333,40 @@ class StoreReader:
         if chunk in self._open:
             self._open.move_to_end(chunk)
             return self._open[chunk]
-        path = chunk_path(self._root, chunk, self._metadata.suffix)
-        self._open[chunk] = reader = self._format.open_reader(path, self._metadata.stored_spec)
+        self._open[chunk] = reader = self._open_chunk(chunk_path(self._root, chunk, self._metadata.suffix))
         while len(self._open) > _OPEN_CHUNKS:
             self._open.popitem(last=False)[1].close()
         return reader
+
+    def _open_chunk(self, path: Path) -> ChunkReader:
+        if not self._metadata.encoding:
+            return self._format.open_reader(path, self._metadata.stored_spec, self._options)
+        raw = self._format.open_reader(path, self._metadata.stored_spec)
+        return _EncodedChunk(raw, self._metadata.encoding, self._options)
+
+
+class _EncodedChunk:
+    """A chunk of images that are kept as the camera gave them."""
+
+    def __init__(self, chunk: ChunkReader, encoding: str, options: ReadOptions) -> None:
+        self._chunk = chunk
+        self._decode = decoder(encoding)
+        self._options = options
+
+    def __len__(self) -> int:
+        return len(self._chunk)
+
+    def read(self, offset: int) -> Image:
+        """Return the image at `offset`, decoded first, since a crop may cut through a mosaic."""
+        return np.ascontiguousarray(self._options.apply(self._decode(self._chunk.read(offset))))
+
+    def close(self) -> None:
+        """Let go of all files."""
+        self._chunk.close()
+
+
+def _reopen(path: str, options: ReadOptions) -> StoreReader:
+    return open(path, grey=options.grey, crop=options.crop, scale=options.scale)
 
 
 def format_of(metadata: StoreMetadata) -> ChunkFormat:

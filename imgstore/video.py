@@ -9,20 +9,29 @@ from types import TracebackType
 import numpy as np
 
 from imgstore.decoder import VideoDecoder
-from imgstore.errors import ClosedError, FrameIndexError, VideoError
+from imgstore.errors import ClosedError, FrameFormatError, FrameIndexError, VideoError
 from imgstore.frame import Frame, FrameSequence, FrameSpec
 from imgstore.index import Numbers, Times
 from imgstore.layout import METADATA_FILENAME
+from imgstore.options import Crop, ReadOptions
 from imgstore.reader import open as open_store
 
 
-def open_video(path: str | os.PathLike[str], *, colour: bool = False, start_time: float = 0.0) -> "VideoFile":
+def open_video(
+    path: str | os.PathLike[str],
+    *,
+    colour: bool = False,
+    crop: Crop | None = None,
+    scale: float = 1.0,
+    start_time: float = 0.0,
+) -> "VideoFile":
     """Open a video file as a sequence of frames, of which any can be had exactly.
 
     Parameters
     ----------
     path : the file; anything that FFmpeg reads.
     colour : frames of shape (rows, columns, 3), blue, green, red; else grey (rows, columns).
+    crop, scale : read a part of the images, or smaller ones; see `open`.
     start_time : time of the first frame, seconds since the Unix epoch; the file only knows the others'
         distance from it.
 
@@ -30,8 +39,12 @@ def open_video(path: str | os.PathLike[str], *, colour: bool = False, start_time
     ------
     VideoError
         The file does not exist or is no video.
+    FrameFormatError
+        Its frames cannot be cropped or scaled so.
     """
-    return VideoFile(Path(path), colour=colour, start_time=start_time)
+    return VideoFile(
+        Path(path), colour=colour, options=ReadOptions(crop=crop, scale=scale), start_time=start_time
+    )
 
 
 def open_source(path: str | os.PathLike[str]) -> FrameSequence:
@@ -50,12 +63,18 @@ class VideoFile:
     A video has no camera numbers: `number` is the index.
     """
 
-    def __init__(self, path: Path, *, colour: bool, start_time: float) -> None:
+    def __init__(self, path: Path, *, colour: bool, options: ReadOptions, start_time: float) -> None:
         if not path.exists():
             raise VideoError(f"{path} does not exist; give a video file or the folder of a store")
         self._path = path
-        self._decoder = VideoDecoder(path, colour=colour)
-        self._spec = FrameSpec(self._decoder.shape)
+        self._colour = colour
+        self._options = options
+        self._decoder = VideoDecoder(path, colour=colour, options=options)
+        try:
+            self._spec = options.spec(FrameSpec(self._decoder.shape))
+        except FrameFormatError:
+            self._decoder.close()
+            raise
         self._times = self._decoder.times + start_time
         self._start_time = start_time
         self._lock = RLock()
@@ -82,9 +101,9 @@ class VideoFile:
         """Presentation times, shape (n,), seconds, from `start_time`."""
         return self._times
 
-    def __reduce__(self) -> tuple[Callable[..., "VideoFile"], tuple[str, bool, float]]:
+    def __reduce__(self) -> tuple[Callable[..., "VideoFile"], tuple[str, bool, ReadOptions, float]]:
         """Pickle as a path, which is opened again where it is unpickled."""
-        return _reopen, (str(self._path.resolve()), self._spec.is_colour, self._start_time)
+        return _reopen, (str(self._path.resolve()), self._colour, self._options, self._start_time)
 
     def __len__(self) -> int:
         return len(self._decoder)
@@ -101,7 +120,7 @@ class VideoFile:
             )
         if self._process != os.getpid():  # forked: the lock and the decoder's threads are the parent's
             self._process, self._lock, self._abandoned = os.getpid(), RLock(), self._decoder
-            self._decoder = VideoDecoder(self._path, colour=self._spec.is_colour)
+            self._decoder = VideoDecoder(self._path, colour=self._colour, options=self._options)
         with self._lock:
             if self._closed:
                 raise ClosedError(f"{self._path} is closed; open it again to read")
@@ -127,5 +146,5 @@ class VideoFile:
         self.close()
 
 
-def _reopen(path: str, colour: bool, start_time: float) -> VideoFile:
-    return VideoFile(Path(path), colour=colour, start_time=start_time)
+def _reopen(path: str, colour: bool, options: ReadOptions, start_time: float) -> VideoFile:
+    return VideoFile(Path(path), colour=colour, options=options, start_time=start_time)

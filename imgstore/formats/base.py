@@ -5,6 +5,7 @@ from typing import Protocol
 
 from imgstore.formats.settings import FormatSettings
 from imgstore.frame import FrameSpec, Image
+from imgstore.options import AS_STORED, ReadOptions
 
 
 class ChunkWriter(Protocol):
@@ -86,5 +87,8 @@ class ChunkFormat(Protocol):
     def open_writer(self, path: Path, spec: FrameSpec, settings: FormatSettings | None = None) -> ChunkWriter:
         """Make a new chunk at `path`, which must not exist, with what `settings` returned."""
 
-    def open_reader(self, path: Path, spec: FrameSpec) -> ChunkReader:
-        """Open the chunk at `path`. Raises ChunkError if it is missing or broken."""
+    def open_reader(self, path: Path, spec: FrameSpec, options: ReadOptions = AS_STORED) -> ChunkReader:
+        """Open the chunk at `path`, whose images are of `spec`, to be read as `options` say.
+
+        Raises ChunkError if it is missing or broken.
+        """

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 import cv2
+import numpy as np
 
 from imgstore.errors import ChunkError
 from imgstore.formats.settings import FormatSettings, SettingsTable
 from imgstore.frame import FrameSpec, Image
 from imgstore.layout import chunk_name, sync
 from imgstore.metadata import DIRECTORY_CLASS
+from imgstore.options import AS_STORED, ReadOptions
 
 WRITE_THREADS = range(1, 65)
 """How many threads may write images."""
@@ -85,11 +87,11 @@ class FolderFormat:
             raise ChunkError(f"the chunk {path} cannot be made ({exc.strerror})") from exc
         return FolderWriter(path, self, settings or self.settings(spec))
 
-    def open_reader(self, path: Path, spec: FrameSpec) -> "FolderReader":
+    def open_reader(self, path: Path, spec: FrameSpec, options: ReadOptions = AS_STORED) -> "FolderReader":
         """Open the folder at `path`."""
         if not path.is_dir():
             raise ChunkError(f"the chunk {path} is missing")
-        return FolderReader(path, self, spec)
+        return FolderReader(path, self, spec, options)
 
 
 class FolderWriter:
@@ -171,10 +173,13 @@ class FolderWriter:
 class FolderReader:
     """Reads a file per image."""
 
-    def __init__(self, path: Path, chunk_format: FolderFormat, spec: FrameSpec) -> None:
+    def __init__(
+        self, path: Path, chunk_format: FolderFormat, spec: FrameSpec, options: ReadOptions = AS_STORED
+    ) -> None:
         self._path = path
         self._format = chunk_format
         self._spec = spec
+        self._options = options
 
     def __len__(self) -> int:
         """Return how many images there are before the first that is missing."""
@@ -197,7 +202,7 @@ class FolderReader:
             raise ChunkError(f"{what} ({exc})" if isinstance(exc, ValueError) else what) from exc
         if image.shape != self._spec.shape:
             raise ChunkError(f"{file} has shape {image.shape}, the store {self._spec.shape}")
-        return image
+        return np.ascontiguousarray(self._options.apply(image))
 
     def close(self) -> None:
         """Do nothing: no file stays open."""

@@ -22,6 +22,7 @@ from imgstore.formats.settings import FormatSettings, SettingsTable
 from imgstore.frame import FrameSpec, Image
 from imgstore.layout import sync
 from imgstore.metadata import VIDEO_CLASS
+from imgstore.options import AS_STORED, ReadOptions
 
 GOP = 30
 """Frames from a keyframe to the next: what a random read decodes at most."""
@@ -162,9 +163,9 @@ class VideoFormat:
         self.check(spec)
         return VideoWriter(path, self, spec, settings or self.settings(spec))
 
-    def open_reader(self, path: Path, spec: FrameSpec) -> "VideoReader":
+    def open_reader(self, path: Path, spec: FrameSpec, options: ReadOptions = AS_STORED) -> "VideoReader":
         """Open the file at `path`."""
-        return VideoReader(path, spec)
+        return VideoReader(path, spec, options)
 
 
 class VideoWriter:
@@ -280,13 +281,16 @@ class Canvas:
 class VideoReader:
     """Reads the images of one chunk, cut to the size of the store."""
 
-    def __init__(self, path: Path, spec: FrameSpec) -> None:
+    def __init__(self, path: Path, spec: FrameSpec, options: ReadOptions = AS_STORED) -> None:
         self._path = path
+        colour = spec.is_colour and not options.grey
+        whole = (0, 0, spec.columns, spec.rows)  # without what was added to make the sides even
         try:
-            self._decoder = VideoDecoder(path, colour=spec.is_colour, dtype=spec.dtype)
+            self._decoder = VideoDecoder(
+                path, colour=colour, dtype=spec.dtype, options=replace(options, crop=options.crop or whole)
+            )
         except VideoError as exc:
             raise ChunkError(f"the chunk {path} is missing" if not path.exists() else str(exc)) from exc
-        self._spec = spec
         if any(has < asked for has, asked in zip(self._decoder.shape[:2], spec.shape[:2], strict=True)):
             self._decoder.close()
             raise ChunkError(f"{path} has frames of {self._decoder.shape[:2]}, the store of {spec.shape[:2]}")
@@ -299,12 +303,9 @@ class VideoReader:
         if offset >= len(self):
             raise ChunkError(f"frame {offset} of {self._path} is missing: it holds {len(self)} frames")
         try:
-            image = self._decoder.read(offset)
+            return self._decoder.read(offset)
         except VideoError as exc:
             raise ChunkError(str(exc)) from exc
-        if image.shape == self._spec.shape:
-            return image
-        return np.ascontiguousarray(image[: self._spec.rows, : self._spec.columns])
 
     def close(self) -> None:
         """Let go of the file."""
