@@ -100,6 +100,7 @@ class StoreReader:
         self._options = options
         self._spec = options.spec(metadata.spec)
         self._format = format_of(metadata)
+        self._decode = decoder(metadata.encoding)
         if index is not None:
             self._contents = Contents(index, (), ())
         else:
@@ -299,10 +300,9 @@ class StoreReader:
     def follow(self) -> Iterator[Frame]:
         """Yield all frames, those that there are and then each that is appended, until the writer ends.
 
-        Of a store that nobody writes these are the frames that it holds. A frame of a video comes when the
-        next is appended or the chunk ends; an image at once.
+        Of a store that nobody writes these are the frames that it holds.
         """
-        return Follower(self._root, self._metadata.suffix, self._open_chunk).frames()
+        return Follower(self._root, self._metadata.suffix, self._follow_chunk).frames()
 
     def local_time(self, time: float) -> datetime:
         """Return seconds since the Unix epoch as a datetime in the store's zone.
@@ -387,23 +387,33 @@ class StoreReader:
         if not self._metadata.encoding:
             return self._format.open_reader(path, self._metadata.stored_spec, self._options)
         raw = self._format.open_reader(path, self._metadata.stored_spec)
-        return _EncodedChunk(raw, self._metadata.encoding, self._options)
+        return _EncodedChunk(raw, self._decode_image)
+
+    def _follow_chunk(self, path: Path, ended: Callable[[], bool]) -> Iterator[Image]:
+        if not self._metadata.encoding:
+            return self._format.follow(path, self._metadata.stored_spec, self._options, ended)
+        return map(
+            self._decode_image, self._format.follow(path, self._metadata.stored_spec, AS_STORED, ended)
+        )
+
+    def _decode_image(self, image: Image) -> Image:
+        """Return an encoded image decoded, and only then cropped: a crop may cut through a mosaic."""
+        return np.ascontiguousarray(self._options.apply(self._decode(image)))
 
 
 class _EncodedChunk:
     """A chunk of images that are kept as the camera gave them."""
 
-    def __init__(self, chunk: ChunkReader, encoding: str, options: ReadOptions) -> None:
+    def __init__(self, chunk: ChunkReader, decode: Callable[[Image], Image]) -> None:
         self._chunk = chunk
-        self._decode = decoder(encoding)
-        self._options = options
+        self._decode = decode
 
     def __len__(self) -> int:
         return len(self._chunk)
 
     def read(self, offset: int) -> Image:
-        """Return the image at `offset`, decoded first, since a crop may cut through a mosaic."""
-        return np.ascontiguousarray(self._options.apply(self._decode(self._chunk.read(offset))))
+        """Return the image at `offset`, decoded."""
+        return self._decode(self._chunk.read(offset))
 
     def close(self) -> None:
         """Let go of all files."""
