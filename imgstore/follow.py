@@ -6,7 +6,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from imgstore.chunk import chunk_path, index_stem
+from imgstore.chunk import find_chunk, index_stem
 from imgstore.errors import ChunkError
 from imgstore.formats import ChunkFormat
 from imgstore.frame import Frame, Image
@@ -72,7 +72,7 @@ class Follower:
 
     def _images(self, chunk: int) -> Iterator[Image]:
         """Yield the images of a chunk, which is opened anew whenever it has grown."""
-        path = chunk_path(self._root, chunk, self._suffix)
+        path = find_chunk(self._root, chunk, self._suffix)
         offset, seen = 0, -1
         growing = True
         while growing:

@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from imgstore.chunk import chunk_path
+from imgstore.chunk import find_chunk
 from imgstore.contents import Contents, Progress, read_contents
 from imgstore.encoding import decoder
 from imgstore.errors import ClosedError, FrameIndexError, FrameNotFoundError
 from imgstore.extra import find_extra, load_extra
+from imgstore.flyhostel import ticks_per_second
 from imgstore.follow import Follower
 from imgstore.formats import FORMATS, ChunkFormat, ChunkReader
 from imgstore.frame import Frame, FrameSpec, Image
@@ -67,6 +68,7 @@ class StoreReader:
     metadata : what its metadata file says.
     progress : see `open`.
     index : of the store, if it is known already.
+    as_stored : give times as they stand on the disk, also where they are milliseconds.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class StoreReader:
         progress: Progress | None = None,
         *,
         index: StoreIndex | None = None,
+        as_stored: bool = False,
     ) -> None:
         self._root = root
         self._metadata = metadata
@@ -86,6 +89,9 @@ class StoreReader:
         else:
             self._contents = read_contents(root, metadata, self._format, progress)
         self._index = self._contents.index
+        self._ticks = 1 if as_stored else ticks_per_second(metadata.store, self._index.times)
+        if self._ticks != 1:
+            self._index = self._index.in_seconds(self._ticks)
         self._open: OrderedDict[int, ChunkReader] = OrderedDict()
         self._lock = RLock()
         self._process = os.getpid()
@@ -273,7 +279,7 @@ class StoreReader:
         next is appended or the chunk ends; an image at once.
         """
         for frame in Follower(self._root, self._metadata, self._format).frames():
-            yield replace(frame, image=self._decode(frame.image))
+            yield replace(frame, image=self._decode(frame.image), time=frame.time / self._ticks)
 
     def local_time(self, time: float) -> datetime:
         """Return seconds since the Unix epoch as a datetime in the store's zone.
@@ -321,7 +327,7 @@ class StoreReader:
         if chunk in self._open:
             self._open.move_to_end(chunk)
             return self._open[chunk]
-        path = chunk_path(self._root, chunk, self._metadata.suffix)
+        path = find_chunk(self._root, chunk, self._metadata.suffix)
         self._open[chunk] = reader = self._format.open_reader(path, self._metadata.stored_spec)
         while len(self._open) > _OPEN_CHUNKS:
             self._open.popitem(last=False)[1].close()
