@@ -14,6 +14,7 @@ from imgstore.matching import (
     ClockFit,
     Indices,
     are_alike,
+    count_repeats,
     fit_clock,
     match_numbers,
     match_times,
@@ -231,8 +232,7 @@ def _warnings(
         yield f"only {matched} frames match, of {fewer} that could: {causes}; offsets='auto' looks for it"
     if settings.by == "number":
         for label in (name, settings.master):
-            numbers = stores[label].numbers
-            if again := len(numbers) - len(np.unique(numbers)):
+            if again := count_repeats(stores[label].numbers):
                 yield f"{label} has {again} frames whose number came before; they are in no set"
     runs = {_run_of(store), _run_of(master)} - {None}
     if len(runs) > 1:

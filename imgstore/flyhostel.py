@@ -47,17 +47,18 @@ def camera_folders(root: Path, metadata: StoreMetadata) -> dict[str, Path]:
     Raises MetadataError for a list that is none, or a path that leads elsewhere.
     """
     listed = metadata.store.get("extra_cameras") or {}
-    if isinstance(listed, list):  # older recordings: the name is the folder's
-        listed = {_folder_name(entry): entry for entry in listed}
-    if not isinstance(listed, Mapping):
+    if isinstance(listed, list):  # by older versions: the name is the folder's
+        pairs = [(_folder_name(path), path) for path in listed]
+    elif isinstance(listed, Mapping):
+        pairs = [(str(name), path) for name, path in listed.items()]
+    else:
         raise MetadataError(f"extra_cameras of {root} is {listed!r}, not a table of names and paths")
     name = metadata.store.get("name")
-    master = name if isinstance(name, str) and name and name not in listed else "master"
-    folders = {master: root}
-    for camera, path in listed.items():
-        if str(camera) in folders:
+    folders = {name if isinstance(name, str) and name and name not in dict(pairs) else "master": root}
+    for camera, path in pairs:
+        if camera in folders:
             raise MetadataError(f"two cameras of {root} are called {camera!r}")
-        folders[str(camera)] = _camera_folder(root, str(camera), path)
+        folders[camera] = _camera_folder(root, camera, path)
     return folders
 
 

@@ -32,7 +32,7 @@ def match_numbers(numbers: Sequence[Numbers]) -> tuple[Numbers, list[Indices]]:
     numbers : of the frames of each store.
     """
     ranked = [_firsts(rank(values)) for values in numbers]
-    every: Numbers = reduce(np.union1d, [ranking.values for ranking in ranked], np.empty(0, np.int64))
+    every = reduce(_merge, (ranking.values for ranking in ranked))
     return every, [_find(ranking, every) for ranking in ranked]
 
 
@@ -130,15 +130,31 @@ def unwrap(differences: Times, interval: float) -> Times:
     interval : of frames, of both cameras.
     """
     starts = np.arange(0, len(differences), _BLOCK)
-    turns = np.exp(2j * np.pi / interval * differences)
+    begin = np.median(differences[:_BLOCK])
+    turns = np.exp(2j * np.pi / interval * (differences - begin))
     phases = np.angle(np.add.reduceat(turns, starts)) * interval / (2 * np.pi)
-    near = np.repeat(np.unwrap(phases, period=interval), _BLOCK)[: len(differences)]
+    near = begin + np.repeat(np.unwrap(phases, period=interval), _BLOCK)[: len(differences)]
     return differences + np.round((near - differences) / interval) * interval
 
 
 def are_alike(interval: float, other: float) -> bool:
     """Say whether two cameras run at the same rate, as far as one second of frames can tell."""
     return bool(abs(interval / other - 1) < _ALIKE)
+
+
+def count_repeats(numbers: Numbers) -> int:
+    """Return how many frames have a number that one before them has."""
+    return len(numbers) - len(_firsts(rank(numbers)).values)
+
+
+def _merge(values: Numbers, others: Numbers) -> Numbers:
+    """Return the values of both, rising, as both are: a stable sort merges runs, where `union1d` hashes."""
+    if np.array_equal(values, others):
+        return values
+    both = np.sort(np.concatenate([values, others]), kind="stable")
+    new = np.ones(len(both), bool)
+    new[1:] = both[1:] > both[:-1]
+    return both[new]
 
 
 def _firsts(ranking: Ranking) -> Ranking:

@@ -173,9 +173,9 @@ class AlignedStores:
         return self._settings.master
 
     @property
-    def offsets(self) -> Mapping[str, float]:
+    def offsets(self) -> dict[str, float]:
         """How far stores were taken to be ahead of the master, by name, as given or found."""
-        return MappingProxyType(dict(self._settings.offsets))
+        return dict(self._settings.offsets)
 
     @property
     def specs(self) -> tuple[FrameSpec, ...]:
