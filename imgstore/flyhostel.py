@@ -9,6 +9,7 @@ import numpy as np
 
 from imgstore.errors import MetadataError
 from imgstore.index import Times
+from imgstore.layout import METADATA_FILENAME
 from imgstore.metadata import StoreMetadata
 
 _LOOKED_AT = 10_000  # frames, to find the unit of the times
@@ -64,14 +65,14 @@ def camera_folders(root: Path, metadata: StoreMetadata) -> dict[str, Path]:
 
 def _folder_name(entry: object) -> str:
     path = Path(str(entry))
-    return path.parent.name or path.stem if path.suffix else path.name
+    return path.parent.name if path.name == METADATA_FILENAME else path.name
 
 
 def _camera_folder(root: Path, camera: str, path: object) -> Path:
     """Return the folder that a path from the master's means. What it links to is the user's affair."""
     home = Path(os.path.abspath(root))  # noqa: PTH100  # a linked folder's neighbours are the link's
     place = Path(os.path.normpath(home / path)) if isinstance(path, str) and path else home
-    if isinstance(path, str) and place.suffix in (".yaml", ".yml"):
+    if place.name == METADATA_FILENAME:
         place = place.parent
     within = place != home and place.is_relative_to(home.parent) and place != home.parent
     if not within or Path(str(path)).is_absolute():
