@@ -7,7 +7,7 @@ from imgstore import AlignedStores, StoreAlignment
 
 def summarize_alignment(many: AlignedStores) -> dict[str, Any]:
     """Return the facts about aligned stores as plain values."""
-    stores = {name: {"frames": len(store)} for name, store in many.stores.items()}
+    stores: dict[str, dict[str, Any]] = {name: {"frames": len(store)} for name, store in many.stores.items()}
     for name, one in many.alignment.items():
         stores[name] |= {
             "matched": one.matched,
