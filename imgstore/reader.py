@@ -68,7 +68,7 @@ class StoreReader:
     metadata : what its metadata file says.
     progress : see `open`.
     index : of the store, if it is known already.
-    as_stored : give times as they stand on the disk, also where they are milliseconds.
+    raw_times : give times as they stand on the disk, also where they are milliseconds.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class StoreReader:
         progress: Progress | None = None,
         *,
         index: StoreIndex | None = None,
-        as_stored: bool = False,
+        raw_times: bool = False,
     ) -> None:
         self._root = root
         self._metadata = metadata
@@ -89,7 +89,7 @@ class StoreReader:
         else:
             self._contents = read_contents(root, metadata, self._format, progress)
         self._index = self._contents.index
-        self._ticks = 1 if as_stored else ticks_per_second(metadata.store, self._index.times)
+        self._ticks = 1 if raw_times else ticks_per_second(metadata.store, self._index.times)
         if self._ticks != 1:
             self._index = self._index.in_seconds(self._ticks)
         self._open: OrderedDict[int, ChunkReader] = OrderedDict()

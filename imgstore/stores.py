@@ -378,7 +378,7 @@ class ImgStore:
         """Give images as they are stored from now on, not decoded."""
         reader = self._reading()
         raw = replace(self._stored, spec=self._stored.stored_spec, encoding=None)
-        self._reader = StoreReader(Path(self._basedir), raw, index=reader.index, as_stored=True)
+        self._reader = StoreReader(Path(self._basedir), raw, index=reader.index, raw_times=True)
         reader.close()
 
     def save_index(self, path: AnyPath | None = None) -> None:
@@ -495,7 +495,7 @@ class ImgStore:
         else:
             raise TypeError(f"index is an ImgStoreIndex, not a {type(index).__name__}")
         known = None if index is None else index.store_index
-        self._reader = StoreReader(Path(self._basedir), self._stored, index=known, as_stored=True)
+        self._reader = StoreReader(Path(self._basedir), self._stored, index=known, raw_times=True)
         self._loaded_index = index or ImgStoreIndex(self._reader.index)
         self._reset()
         self.frame_count = self._loaded_index.frame_count
