@@ -160,12 +160,13 @@ def _time_offset(name: str, store: FrameSequence, master: FrameSequence) -> floa
     _, (ours, theirs) = match_numbers([master.numbers, store.numbers])
     both = (ours != NONE) & (theirs != NONE)
     differences = store.times[theirs[both]] - master.times[ours[both]]
-    if not np.isfinite(differences).any():
+    differences = differences[np.isfinite(differences)]
+    if not len(differences):
         raise AlignmentError(
-            f"{name!r} has no number in common with the master, so that their times cannot be compared; "
+            f"{name!r} has no frame with a number of the master's, so that their times cannot be compared; "
             f"give offsets={{{name!r}: seconds}}"
         )
-    return float(np.nanmedian(differences))
+    return float(np.median(differences))
 
 
 def compare(
@@ -219,7 +220,8 @@ def _warnings(
     if empty:
         yield f"{' and '.join(empty)} holds no frames"
         return
-    apart = _seconds_apart(store.times, master.times)
+    ahead = settings.offsets.get(name, 0) if settings.by == "time" else 0
+    apart = _seconds_apart(store.times - ahead, master.times)
     if apart > 0:
         yield f"{name} and {settings.master} do not overlap in time: they are {apart:.6g} s apart"
     fewer = min(len(store), len(master))

@@ -204,11 +204,14 @@ def test_times_that_step_back_or_are_unknown_match_all_the_same(make_index):
 
 def test_the_times_of_another_clock_are_found_by_number_or_given(make_index):
     paths = [make_index("a", range(500), clock(500)), make_index("b", range(500), clock(500) + 12.34)]
+    with pytest.raises(AlignmentError, match=r"offsets=\{'c': seconds"):
+        imgstore.open_many([paths[0], make_index("c", [-1], [0.0])], offsets="auto")
     for offsets in ("auto", {"b": 12.34}):
         with imgstore.open_many(paths, offsets=offsets) as many:
             assert many.numbers.tolist() == list(range(500))
             assert many.alignment["b"].clock.offset_s == pytest.approx(12.34, abs=1e-6)
             assert many.offsets["b"] == pytest.approx(12.34)
+            assert many.alignment["b"].warnings == ()
     with imgstore.open_many(paths) as many:
         assert len(many) < 250
         assert "offsets='auto'" in many.alignment["b"].warnings[0]
