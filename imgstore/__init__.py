@@ -7,8 +7,10 @@ there.
 
 from importlib.metadata import PackageNotFoundError, version
 
+from imgstore.alignment import StoreAlignment
 from imgstore.apps import main_test
 from imgstore.errors import (
+    AlignmentError,
     ChunkError,
     ClosedError,
     EmptyStoreError,
@@ -30,6 +32,8 @@ from imgstore.frame import Frame, FrameSequence, FrameSink, FrameSource, FrameSp
 from imgstore.index import Gap, find_gaps
 from imgstore.interrupt import deferred_interrupt
 from imgstore.layout import replacing
+from imgstore.matching import ClockFit
+from imgstore.multi import AlignedStores, FrameSet, open_many
 from imgstore.reader import StoreReader, open
 from imgstore.registry import Registry
 from imgstore.repair import Repaired, repair
@@ -57,7 +61,10 @@ except PackageNotFoundError:  # used from a checkout that is not installed
 __all__ = [
     "DEFAULT_FORMAT",
     "FORMATS",
+    "AlignedStores",
+    "AlignmentError",
     "ChunkError",
+    "ClockFit",
     "ClosedError",
     "DirectoryImgStore",
     "EmptyStoreError",
@@ -67,6 +74,7 @@ __all__ = [
     "FrameIndexError",
     "FrameNotFoundError",
     "FrameSequence",
+    "FrameSet",
     "FrameSink",
     "FrameSource",
     "FrameSpec",
@@ -80,6 +88,7 @@ __all__ = [
     "Registry",
     "Repaired",
     "SettingsError",
+    "StoreAlignment",
     "StoreExistsError",
     "StoreInUseError",
     "StoreReader",
@@ -99,6 +108,7 @@ __all__ = [
     "new_for_filename",
     "new_for_format",
     "open",
+    "open_many",
     "open_source",
     "open_video",
     "parse_yaml",

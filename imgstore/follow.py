@@ -5,7 +5,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from imgstore.chunk import chunk_path, index_stem
+from imgstore.chunk import find_chunk, index_stem
 from imgstore.errors import ChunkError
 from imgstore.frame import Frame, Image
 from imgstore.index import ChunkIndex, load_chunk_index
@@ -40,7 +40,7 @@ class Follower:
         while wait(partial(self._begun, chunk), self._writing):
             ended = partial(self._ended, chunk)
             rows = _Rows(journal_path(self._root, chunk), partial(self._index, chunk))
-            images = self._images(chunk_path(self._root, chunk, self._suffix), ended)
+            images = self._images(find_chunk(self._root, chunk, self._suffix), ended)
             for offset in count():
                 image = self._next_image(images, rows, offset)
                 if image is None or not wait(partial(rows.reach, offset), lambda: not ended()):  # noqa: B023

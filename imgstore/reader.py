@@ -4,6 +4,7 @@ import math
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from threading import RLock
@@ -14,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from imgstore.chunk import chunk_path
+from imgstore.chunk import find_chunk
 from imgstore.contents import Contents, Progress, read_contents
 from imgstore.encoding import decoder
 from imgstore.errors import ClosedError, FrameIndexError, FrameNotFoundError
 from imgstore.extra import find_extra, load_extra
+from imgstore.flyhostel import ticks_per_second
 from imgstore.follow import Follower
 from imgstore.formats import FORMATS, ChunkFormat, ChunkReader
 from imgstore.frame import Frame, FrameSpec, Image
@@ -84,6 +86,7 @@ class StoreReader:
     progress : see `open`.
     index : of the store, if it is known already.
     options : which part of the images is read, and how.
+    raw_times : give times as they stand on the disk, also where they are milliseconds.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class StoreReader:
         *,
         index: StoreIndex | None = None,
         options: ReadOptions = AS_STORED,
+        raw_times: bool = False,
     ) -> None:
         self._root = root
         self._metadata = metadata
@@ -106,6 +110,9 @@ class StoreReader:
         else:
             self._contents = read_contents(root, metadata, self._format, progress)
         self._index = self._contents.index
+        self._ticks = 1 if raw_times else ticks_per_second(metadata.store, self._index.times)
+        if self._ticks != 1:
+            self._index = self._index.in_seconds(self._ticks)
         self._open: OrderedDict[int, ChunkReader] = OrderedDict()
         self._lock = RLock()
         self._process = os.getpid()
@@ -302,7 +309,8 @@ class StoreReader:
 
         Of a store that nobody writes these are the frames that it holds.
         """
-        return Follower(self._root, self._metadata.suffix, self._follow_chunk).frames()
+        frames = Follower(self._root, self._metadata.suffix, self._follow_chunk).frames()
+        return (replace(frame, time=frame.time / self._ticks) for frame in frames)
 
     def local_time(self, time: float) -> datetime:
         """Return seconds since the Unix epoch as a datetime in the store's zone.
@@ -363,7 +371,7 @@ class StoreReader:
         with self._lock:
             self._check_open()
             kept = self._open.pop(chunk, None)
-        return kept or self._new_chunk(chunk)
+        return self._new_chunk(chunk) if kept is None else kept
 
     def give_back(self, chunk: int, reader: ChunkReader) -> None:
         """Take back a chunk that was borrowed."""
@@ -381,7 +389,7 @@ class StoreReader:
             self._open.popitem(last=False)[1].close()
 
     def _new_chunk(self, chunk: int) -> ChunkReader:
-        return self._open_chunk(chunk_path(self._root, chunk, self._metadata.suffix))
+        return self._open_chunk(find_chunk(self._root, chunk, self._metadata.suffix))
 
     def _open_chunk(self, path: Path) -> ChunkReader:
         if not self._metadata.encoding:
