@@ -13,7 +13,7 @@ import pandas as pd
 
 from imgstore.errors import ChunkError
 from imgstore.layout import chunk_name, find_chunks
-from imgstore.motif import BEFORE, read_attributes, read_signals
+from imgstore.motif import BEFORE, hides_records, read_all_signals, read_attributes
 
 EXTRA_SUFFIX = ".extra.json"
 MOTIF_RECORDS_SUFFIX = ".extra_data.json"
@@ -75,10 +75,12 @@ class ExtraFile:
     path : of the file.
     beside : whether it lies beside the index of its chunk, as our writer puts it; else in the root of the
         store, where Motif puts it.
+    streams : whether it holds samples of streams, and is read besides the records of its chunk.
     """
 
     path: Path
     beside: bool
+    streams: bool = False
 
 
 def find_extra(root: Path, suffix: str, extensions: Sequence[str] = EXTRA_SUFFIXES) -> list[ExtraFile]:
@@ -96,12 +98,15 @@ def find_extra(root: Path, suffix: str, extensions: Sequence[str] = EXTRA_SUFFIX
 
 
 def _of_chunk(root: Path, suffix: str, chunk: int, extensions: Sequence[str]) -> Iterator[ExtraFile]:
-    """Yield Motif's file in the root, signals rather than records; else all that lie beside the index."""
+    """Yield our streams; then Motif's file in the root, signals before records; else those beside the index."""
     name = chunk_name(chunk)
     for ending in (MOTIF_SIGNALS_SUFFIX, MOTIF_RECORDS_SUFFIX):
-        if ending in extensions and (root / (name + ending)).is_file():
-            yield ExtraFile(root / (name + ending), beside=False)
-            return
+        file = root / (name + ending)
+        if ending in extensions and file.is_file():
+            streams = ending == MOTIF_SIGNALS_SUFFIX and not hides_records(file)
+            yield ExtraFile(file, beside=False, streams=streams)
+            if not streams:
+                return
     folder, stem = (root, name) if suffix else (root / name, "index")
     for ending in (EXTRA_SUFFIX, MOTIF_RECORDS_SUFFIX):
         if ending in extensions and (folder / (stem + ending)).is_file():
@@ -130,7 +135,7 @@ def load_extra(files: Iterable[ExtraFile], *, skip_broken: bool = False) -> pd.D
 def load_extra_file(file: ExtraFile) -> pd.DataFrame:
     """Return what stands in a file of extra data. Raises ChunkError if it is broken."""
     if file.path.suffix == ".h5":
-        return read_signals(file.path)
+        return read_all_signals(file.path)
     table = pd.DataFrame(read_records(file.path))
     return table if file.beside else _in_order(table)
 
