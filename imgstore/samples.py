@@ -137,7 +137,7 @@ class Runs:
 
 
 def join_blocks(counts: Sequence[int], times: Sequence[float], rate: float) -> Runs:
-    """Return the runs that blocks make: one goes on with a run if its time is to the bit the one that is due."""
+    """Return the runs that blocks make: one goes on with a run if its time is exactly the one due."""
     starts: list[int] = []
     begins: list[float] = []
     place = 0
@@ -335,7 +335,7 @@ def load_blocks(path: Path) -> BlockFile | None:
             head = _read_head(file, path)
             if head is None:
                 return None
-            about, spec = head
+            spec, order, first_sample = head
             blocks, problem = _read_blocks(file, size, spec)
     except FileNotFoundError:
         return None
@@ -344,8 +344,8 @@ def load_blocks(path: Path) -> BlockFile | None:
     return BlockFile(
         path,
         spec,
-        int(about["order"]),
-        int(about["first_sample"]),
+        order,
+        first_sample,
         np.array([block.offset for block in blocks], np.int64),
         np.cumsum([0, *(block.rows for block in blocks)]),
         np.array([block.time for block in blocks], np.float64),
@@ -353,7 +353,7 @@ def load_blocks(path: Path) -> BlockFile | None:
     )
 
 
-def _read_head(file: IO[bytes], path: Path) -> tuple[dict[str, Any], StreamSpec] | None:
+def _read_head(file: IO[bytes], path: Path) -> tuple[StreamSpec, int, int] | None:
     head = file.read(_HEAD.size)
     if len(head) < _HEAD.size:
         return None
@@ -368,9 +368,9 @@ def _read_head(file: IO[bytes], path: Path) -> tuple[dict[str, Any], StreamSpec]
     try:
         about = json.loads(text)
         spec = checked_spec(about["name"], about["columns"], about["rate"], about["dtype"])
+        return spec, int(about["order"]), int(about["first_sample"])
     except (ValueError, TypeError, KeyError, RecursionError) as exc:
         raise ChunkError(f"the samples {path} do not say what they are: {exc}") from exc
-    return about, spec
 
 
 class _Block(NamedTuple):

@@ -167,13 +167,15 @@ class StreamWriter:
                 f"samples of {spec.name!r} have the shape (n, {len(spec.columns)}), one column for each of "
                 f"{', '.join(spec.columns)}; got {given.shape}"
             )
-        if not np.can_cast(rows.dtype, spec.dtype, "same_kind") and rows.size:
+        whole = spec.dtype.kind in "iu"
+        if rows.dtype.kind not in ("biu" if whole else "biuf") and rows.size:
             raise FrameFormatError(f"{spec.name!r} holds {spec.dtype}, and cannot take {rows.dtype}")
-        with np.errstate(over="ignore"):
-            fitting = np.ascontiguousarray(rows, spec.dtype)
-        if spec.dtype.kind in "iu" and rows.dtype.itemsize > spec.dtype.itemsize and (fitting != rows).any():
-            raise FrameFormatError(f"some samples are too large for {spec.name!r}, which holds {spec.dtype}")
-        return fitting
+        if whole and rows.size and not np.can_cast(rows.dtype, spec.dtype):
+            limits = np.iinfo(spec.dtype)
+            if rows.min() < limits.min or rows.max() > limits.max:
+                raise FrameFormatError(f"{spec.name!r} holds {spec.dtype}, some samples are beyond its range")
+        with np.errstate(over="ignore"):  # to infinity
+            return np.ascontiguousarray(rows, spec.dtype)
 
     def _fitting_time(self, time: float | None) -> float | None:
         if time is None:
