@@ -221,9 +221,13 @@ def _in_order(table: pd.DataFrame) -> pd.DataFrame:
 
 def _dumped(record: Mapping[str, Any]) -> str:
     try:
-        return json.dumps(record, default=plain)
+        text = json.dumps(record, default=plain)
     except TypeError:  # if it is for a key, which `default` is not asked about
-        return json.dumps(_with_plain_keys(record), default=plain)
+        text = json.dumps(_with_plain_keys(record), default=plain)
+    if "\\ud" in text:  # perhaps half a character, as in a file name that is no UTF-8: no table takes it
+        whole = json.dumps(json.loads(text), ensure_ascii=False).encode(errors="replace")
+        text = json.dumps(json.loads(whole))
+    return text
 
 
 def _with_plain_keys(value: object) -> object:

@@ -260,9 +260,10 @@ def find_streams(root: Path, only: str | None = None) -> Found:
         for path in unfinished.get(chunk, ()):
             if path.name.split(".")[2] not in parts:
                 part = _unfinished(path, found.problems)
-                parts |= {part.spec.name: part} if part is not None else {}
-        if unfinished.get(chunk) and not parts and signals.exists():  # it was finished meanwhile
-            parts |= _finished(signals, found.problems)
+                if part is not None:
+                    parts[part.spec.name] = part
+                elif signals.exists():  # the chunk was finished meanwhile
+                    parts = {**_finished(signals, found.problems), **parts}
         for name, piece in parts.items():
             if piece.count and only in (None, name):
                 _add(found, name, piece)
@@ -319,15 +320,15 @@ def open_stream(root: Path, name: str, index: StoreIndex, seconds: Callable[[Mom
 
 def unfinished_tables(
     root: Path, index: StoreIndex, seconds: Callable[[Moment], float]
-) -> list[pd.DataFrame]:
-    """Return the samples of chunks that have no HDF5 file yet, a table for each part of a stream."""
-    parts, _ = find_streams(root)
-    return [
-        StreamReader(root, [part], index, seconds, ()).table()
-        for several in parts.values()
-        for part in several
-        if isinstance(part, BlockFile)
-    ]
+) -> dict[Path, list[pd.DataFrame]]:
+    """Return the samples of unfinished chunks, a table for each stream, by the HDF5 file they will be in."""
+    tables: dict[Path, list[pd.DataFrame]] = {}
+    for parts in find_streams(root).parts.values():
+        for part in parts:
+            if isinstance(part, BlockFile):
+                table = StreamReader(root, [part], index, seconds, ()).table()
+                tables.setdefault(_signals_of(part.path), []).append(table)
+    return tables
 
 
 def stream_files(root: Path) -> list[Path]:

@@ -371,10 +371,16 @@ class ImgStore:
         Raises ValueError for a file that is broken, unless they are to be ignored.
         """
         root = Path(self._basedir)
-        table = load_extra(find_extra(root, self._stored.suffix), skip_broken=ignore_corrupt_chunks)
-        tables = [] if table is None else [table]
-        if self._reader is not None:
-            tables += unfinished_tables(root, self._reader.index, self._reader.seconds)
+        reader = self._reader
+        unfinished = unfinished_tables(root, reader.index, reader.seconds) if reader is not None else {}
+        files = [
+            file
+            for file in find_extra(root, self._stored.suffix)
+            if not (file.streams and file.path in unfinished)  # it may be there by now
+        ]
+        table = load_extra(files, skip_broken=ignore_corrupt_chunks)
+        tables = [part for parts in unfinished.values() for part in parts]
+        tables = tables if table is None else [table, *tables]
         return pd.concat(tables, ignore_index=True) if tables else None
 
     def get_extra_data_samplerate(self) -> float:

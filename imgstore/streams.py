@@ -67,7 +67,9 @@ class StreamWriter:
         """Name, columns, rate and dtype of the stream."""
         return self._spec
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many samples were appended."""
         return self._count
 
     def append(self, samples: npt.ArrayLike, time: float | None = None) -> None:

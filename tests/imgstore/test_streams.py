@@ -64,7 +64,7 @@ def record(path, *, frames=35, rate=1000.0, chunksize=10, dtype=np.int16, **opti
         for number in range(frames):
             writer.append(frame(number))
             stream.append(expected[number * per_frame : (number + 1) * per_frame], BEGIN + 0.04 * number)
-        assert len(stream) == len(expected)
+        assert stream.count == len(expected)
     return expected
 
 
@@ -350,7 +350,7 @@ def test_samples_that_do_not_fit_are_refused_whole(tmp_path, samples):
             with pytest.raises(FrameFormatError, match="time"):
                 stream.append([[1, 2]], moment)
         stream.append([[1, -2]], np.float32(5))
-        assert len(stream) == 1
+        assert stream.count == 1
     with pytest.raises(ClosedError, match="closed"):
         stream.append([[1, 2]])
     with pytest.raises(ClosedError, match="closed"):
@@ -523,13 +523,13 @@ KILLED = """
 import os, sys, time
 import numpy as np
 import imgstore
-from tests.imgstore.test_streams import BEGIN, frame
+BEGIN, IMAGE = 1.7e9, np.zeros((4, 6), np.uint8)
 writer = imgstore.create(sys.argv[1], (4, 6), format="npy", chunksize=5)
 audio = writer.stream("audio", ["left", "right"], 1000, np.int16)
 daq = writer.stream("daq", "volts", 25)
 number = 0
 while True:
-    writer.append(frame(number))
+    writer.append(imgstore.Frame(IMAGE, 0, number, BEGIN + 0.04 * number))
     audio.append(np.arange(80 * number, 80 * number + 80).reshape(40, 2) % 30_000, BEGIN + 0.04 * number)
     daq.append([number], BEGIN + 0.04 * number)
     os.write(1, b"%d\\n" % number)
@@ -657,10 +657,9 @@ FULL = """
 import resource, sys
 import numpy as np
 import imgstore
-from tests.imgstore.test_streams import BEGIN, frame
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 writer = imgstore.create(sys.argv[1], (4, 6), format="npy")
-writer.append(frame(0))
+writer.append(imgstore.Frame(np.zeros((4, 6), np.uint8), 0, 0, 1.7e9))
 stream = writer.stream("daq", "volts", 1000)
 noise = np.random.default_rng(0).normal(size=1000)
 lost = 0
@@ -671,7 +670,7 @@ for block in range(20):
         lost += 1
         message = exc
     stream.append([block])  # there is room for little things
-print(len(stream), lost, message)
+print(stream.count, lost, message)
 resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 try:
     writer.close()
