@@ -14,7 +14,7 @@ import pandas as pd
 
 from imgstore.errors import ChunkError
 from imgstore.layout import chunk_name, find_chunks
-from imgstore.motif import BEFORE, hides_records, read_all_signals, read_attributes
+from imgstore.motif import BEFORE, kind_of, read_all_signals, read_attributes
 
 EXTRA_SUFFIX = ".extra.json"
 MOTIF_RECORDS_SUFFIX = ".extra_data.json"
@@ -104,9 +104,9 @@ def _of_chunk(root: Path, suffix: str, chunk: int, extensions: Sequence[str]) ->
     for ending in (MOTIF_SIGNALS_SUFFIX, MOTIF_RECORDS_SUFFIX):
         file = root / (name + ending)
         if ending in extensions and file.is_file():
-            streams = ending == MOTIF_SIGNALS_SUFFIX and not hides_records(file)
-            yield ExtraFile(file, beside=False, streams=streams)
-            if not streams:
+            kind = kind_of(file) if ending == MOTIF_SIGNALS_SUFFIX else "records"
+            yield ExtraFile(file, beside=False, streams=kind == "streams")
+            if kind in ("signals", "records"):
                 return
     folder, stem = (root, name) if suffix else (root / name, "index")
     for ending in (EXTRA_SUFFIX, MOTIF_RECORDS_SUFFIX):

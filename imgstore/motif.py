@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -165,13 +165,13 @@ def _streams(content: h5py.File) -> dict[str, h5py.Group] | None:
     return {name: _member(group, name) for name in sorted(group, key=lambda name: (name != main, name))}
 
 
-def hides_records(file: Path) -> bool:
-    """Say whether a file is one of Motif's, which are read instead of all records of their chunk."""
+def kind_of(file: Path) -> Literal["streams", "signals", "broken"]:
+    """Say whether a file is one of ours, with streams, or one of Motif's."""
     try:
         with _opened(file) as content:
-            return _streams(content) is None
+            return "signals" if _streams(content) is None else "streams"
     except ChunkError:
-        return False  # whatever it was
+        return "broken"
 
 
 def read_signals(file: Path) -> pd.DataFrame:

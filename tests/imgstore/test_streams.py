@@ -651,6 +651,8 @@ def test_a_chunk_whose_samples_are_broken_or_missing_is_named(tmp_path):
         with pytest.raises(ChunkError, match=r"000001\.extra_data\.h5"):
             loopbio.get_extra_data()
         assert len(loopbio.get_extra_data(ignore_corrupt_chunks=True)) == 600
+    with imgstore.open(tmp_path / "a") as store, pytest.raises(ChunkError, match=r"000001\.extra_data\.h5"):
+        store.extra()  # nobody knows any more whether it held signals of Motif, which are extra data
 
 
 FULL = """

@@ -27,3 +27,17 @@ def test_the_benchmark_of_formats_measures_each_beside_its_codec(tmp_path):
     assert [row["lossless"] for row in facts["rows"]] == [True, False, True]
     assert all(row["bare_write"] > 0 for row in facts["rows"] if "/" in row["format"])
     assert set(names) < set(imgstore.FORMATS.names())
+
+
+def test_the_benchmark_of_streams_measures_audio_beside_frames():
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.bench.streams", "--seconds", "1", "--runs", "1", "--json"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["append_cpu_ms"] > 0
+    assert 50 < facts["kilobytes"] < 500
