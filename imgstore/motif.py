@@ -97,11 +97,11 @@ def _write_stream(group: h5py.Group, source: BlockFile, frames: StoreIndex, firs
     delay = _new_rows(group, _DELAY, count, np.dtype("<f8"))
     for start in range(0, count, _PIECE):
         stop = min(start + _PIECE, count)
-        camera[start:stop] = table = _camera_rows(source.times_of(start, stop), frames, first_frame)
+        camera[start:stop] = table = _camera_rows(source.moments.at(start, stop), frames, first_frame)
         delay[start:stop] = table["sample_time"] - table["frame_time"]
         samples[:, start:stop] = source.read(start, stop).T
-    runs = np.empty(len(source.runs.starts), _RUN)
-    runs["start"], runs["time"] = source.runs.starts, source.runs.times
+    runs = np.empty(len(source.moments.starts), _RUN)
+    runs["start"], runs["time"] = source.moments.starts, source.moments.times
     group.create_dataset(_RUNS, data=runs, chunks=(min(_PIECE, len(runs)),), **_COMPRESSION)
 
 
@@ -257,36 +257,24 @@ class StreamFile:
     path : of the file.
     spec : of the stream.
     first_sample : how many samples of the stream lie in earlier chunks.
-    runs : when the samples were taken.
+    moments : when the samples were taken.
     """
 
     path: Path
     spec: StreamSpec
     first_sample: int
-    runs: Runs
+    moments: Runs
 
     @property
     def count(self) -> int:
         """How many samples there are."""
-        return self.runs.count
+        return self.moments.count
 
     def read(self, first: int, stop: int) -> Samples:
         """Return samples, shape (n, columns). Raises ChunkError."""
         with _opened(self.path) as content:
             group = _member(_member(content, _STREAMS), self.spec.name)
             return np.ascontiguousarray(_dataset(group, _SAMPLES)[:, first:stop].T)
-
-    def times_of(self, first: int, stop: int) -> Times:
-        """Return the times of samples, shape (n,)."""
-        return self.runs.at(first, stop)
-
-    def first_at(self, time: float) -> int | None:
-        """Return the first sample at or after `time`; None if there is none."""
-        return self.runs.first_at(time)
-
-    def frames(self, first: int, stop: int, index: StoreIndex) -> npt.NDArray[np.int64]:
-        """Return the indices of the frames that samples belong to, shape (n,); -1 if there are none."""
-        return index.last_at(self.times_of(first, stop))
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,17 +285,17 @@ class MotifFile:
     ----------
     path : of the file.
     spec : of the signal; the rate is NaN if the file does not say it.
-    rows : which rows of the file are filled.
+    moments : when the samples were taken.
     """
 
     path: Path
     spec: StreamSpec
-    rows: npt.NDArray[np.int64]
+    moments: "MotifTimes"
 
     @property
     def count(self) -> int:
         """How many samples there are."""
-        return len(self.rows)
+        return len(self.moments.rows)
 
     @property
     def first_sample(self) -> None:
@@ -316,28 +304,44 @@ class MotifFile:
     def read(self, first: int, stop: int) -> Samples:
         """Return samples, shape (n, columns). Raises ChunkError."""
         with _opened(self.path) as content:
-            return np.ascontiguousarray(self._filled(_dataset(content, self.spec.name), first, stop).T)
+            samples = _at_rows(_dataset(content, self.spec.name), self.moments.rows[first:stop])
+            return np.ascontiguousarray(samples.T)
 
-    def times_of(self, first: int, stop: int) -> Times:
-        """Return the times of samples, shape (n,): said, or those of their frames and the delays."""
+
+@dataclass(frozen=True, slots=True)
+class MotifTimes:
+    """When the samples in a file of Motif's were taken; see `Runs`.
+
+    Attributes
+    ----------
+    path : of the file.
+    rows : which of its rows are filled.
+    """
+
+    path: Path
+    rows: npt.NDArray[np.int64]
+
+    def at(self, first: int, stop: int) -> Times:
+        """Return the times of samples: those that are said, or those of their frames and the delays."""
+        rows = self.rows[first:stop]
         with _opened(self.path) as content:
-            camera = self._filled(_dataset(content, _CAMERA), first, stop)
+            camera = _at_rows(_dataset(content, _CAMERA), rows)
             if "sample_time" in (camera.dtype.names or ()):
                 return camera["sample_time"].astype(np.float64)
             times: Times = camera["frame_time"].astype(np.float64)
             if _DELAY in content:
-                times += self._filled(_dataset(content, _DELAY), first, stop)
+                times += _at_rows(_dataset(content, _DELAY), rows)
         return times
 
     def first_at(self, time: float) -> int | None:
         """Return the first sample at or after `time`; None if there is none."""
-        late = np.flatnonzero(self.times_of(0, self.count) >= time)
+        late = np.flatnonzero(self.at(0, len(self.rows)) >= time)
         return int(late[0]) if len(late) else None
 
     def frames(self, first: int, stop: int, index: StoreIndex) -> npt.NDArray[np.int64]:
         """Return the indices of the frames that the file names, shape (n,); -1 where there is none."""
         with _opened(self.path) as content:
-            numbers = self._filled(_dataset(content, _CAMERA), first, stop)["frame_number"]
+            numbers = _at_rows(_dataset(content, _CAMERA), self.rows[first:stop])["frame_number"]
         order, ranked = index.by_number
         if not len(ranked):
             return np.full(len(numbers), -1, np.int64)
@@ -345,12 +349,13 @@ class MotifFile:
         places = order[rank] if len(order) else rank
         return np.where(ranked[rank] == numbers, places, -1)
 
-    def _filled(self, dataset: h5py.Dataset, first: int, stop: int) -> Samples:
-        rows = self.rows[first:stop]
-        if not len(rows):
-            return np.asarray(dataset[..., :0])
-        start = int(rows[0])
-        return np.asarray(dataset[..., start : int(rows[-1]) + 1])[..., rows - start]
+
+def _at_rows(dataset: h5py.Dataset, rows: npt.NDArray[np.int64]) -> Samples:
+    """Return what an array holds at some rows, which rise, along its last axis."""
+    if not len(rows):
+        return np.asarray(dataset[..., :0])
+    start = int(rows[0])
+    return np.asarray(dataset[..., start : int(rows[-1]) + 1])[..., rows - start]
 
 
 def read_parts(file: Path) -> list[StreamFile | MotifFile]:
@@ -361,7 +366,7 @@ def read_parts(file: Path) -> list[StreamFile | MotifFile]:
             return [_stream_file(file, name, group) for name, group in streams.items()]
         rows = np.flatnonzero(_filled(_dataset(content, _CAMERA)[()])).astype(np.int64)
         return [
-            MotifFile(file, _spec(name, _dataset(content, name)), rows)
+            MotifFile(file, _spec(name, _dataset(content, name)), MotifTimes(file, rows))
             for name in _names(content.attrs["datasets"])
         ]
 

@@ -27,7 +27,8 @@ from imgstore.index import Gap, Numbers, StoreIndex, TimeMatch, Times, find_gaps
 from imgstore.layout import writer_state
 from imgstore.metadata import DIRECTORY_CLASS, StoreMetadata, find_metadata, load_metadata
 from imgstore.samples import StreamSpec
-from imgstore.signals import Moment, StreamReader, find_streams, open_stream
+from imgstore.signals import Moment as Moment
+from imgstore.signals import StreamReader, find_streams, open_stream
 from imgstore.view import FrameView, Selection, is_integer, select
 
 _OPEN_CHUNKS = 3

@@ -124,6 +124,10 @@ class Runs:
         since = np.arange(first, first + int(lengths.sum())) - np.repeat(starts, lengths)
         return np.repeat(self.times[run], lengths) + since / self.rate
 
+    def frames(self, first: int, stop: int, index: StoreIndex) -> npt.NDArray[np.int64]:
+        """Return the indices of the frames that samples belong to, shape (n,); -1 if there are none."""
+        return index.last_at(self.at(first, stop))
+
     def first_at(self, time: float) -> int | None:
         """Return the first sample at or after `time`; None if there is none."""
         reach = np.flatnonzero(self.times + (self.lengths - 1) / self.rate >= time)
@@ -284,7 +288,7 @@ class BlockFile:
         return int(self.starts[-1])
 
     @cached_property
-    def runs(self) -> Runs:
+    def moments(self) -> Runs:
         """When the samples were taken."""
         return join_blocks(np.diff(self.starts).tolist(), self.times.tolist(), self.spec.rate)
 
@@ -310,18 +314,6 @@ class BlockFile:
         rows = int(self.starts[block + 1] - self.starts[block])
         data = file.read(rows * row_bytes(self.spec))
         return np.frombuffer(data, self.spec.dtype).reshape(rows, len(self.spec.columns))
-
-    def times_of(self, first: int, stop: int) -> Times:
-        """Return the times of samples, shape (n,)."""
-        return self.runs.at(first, stop)
-
-    def first_at(self, time: float) -> int | None:
-        """Return the first sample at or after `time`; None if there is none."""
-        return self.runs.first_at(time)
-
-    def frames(self, first: int, stop: int, index: StoreIndex) -> npt.NDArray[np.int64]:
-        """Return the indices of the frames that samples belong to, shape (n,); -1 if there are none."""
-        return index.last_at(self.times_of(first, stop))
 
 
 def load_blocks(path: Path) -> BlockFile | None:

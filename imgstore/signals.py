@@ -38,8 +38,15 @@ class Part(Protocol):
     def count(self) -> int: ...
     @property
     def first_sample(self) -> int | None: ...
+    @property
+    def moments(self) -> "Moments": ...
     def read(self, first: int, stop: int) -> Samples: ...
-    def times_of(self, first: int, stop: int) -> Times: ...
+
+
+class Moments(Protocol):
+    """When the samples of a part were taken; see `Runs`."""
+
+    def at(self, first: int, stop: int) -> Times: ...
     def first_at(self, time: float) -> int | None: ...
     def frames(self, first: int, stop: int, index: StoreIndex) -> npt.NDArray[np.int64]: ...
 
@@ -133,7 +140,7 @@ class StreamReader:
     @cached_property
     def times(self) -> Times:
         """When the samples were taken, Unix seconds, shape (n,)."""
-        return np.concatenate([np.empty(0), *(part.times_of(a, b) for part, a, b in self._pieces())])
+        return np.concatenate([np.empty(0), *(part.moments.at(a, b) for part, a, b in self._pieces())])
 
     @cached_property
     def frame_index(self) -> npt.NDArray[np.int64]:
@@ -143,7 +150,9 @@ class StreamReader:
         they name.
         """
         none = np.empty(0, np.int64)
-        return np.concatenate([none, *(part.frames(a, b, self._index) for part, a, b in self._pieces())])
+        return np.concatenate(
+            [none, *(part.moments.frames(a, b, self._index) for part, a, b in self._pieces())]
+        )
 
     def table(self) -> pd.DataFrame:
         """Return a row for every sample: its columns, and its frame.
@@ -219,7 +228,7 @@ class StreamReader:
 
     def _first_at(self, time: float) -> int:
         for part, start in zip(self._parts, self._starts.tolist(), strict=False):
-            found = part.first_at(time)
+            found = part.moments.first_at(time)
             if found is not None:
                 return int(start + found)
         return int(self._starts[-1])

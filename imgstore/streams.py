@@ -323,7 +323,7 @@ def finish_streams(
     held = [file for file in files if file.count]
     if target.exists():  # of a writer that died before it had removed the samples, or of another program
         there = {part.spec.name: part.count for part in read_parts(target)}
-        missing = [file.path for file in held if there.get(file.spec.name) != file.count]
+        missing = [file.path for file in held if there.get(file.spec.name, -1) < file.count]
         if missing:
             raise ChunkError(f"{target} is there already, without the samples of {missing[0]}; move it away")
     elif held:
@@ -356,7 +356,7 @@ def recover_streams(root: Path, frames: StoreIndex) -> tuple[dict[int, list[str]
                     files.append(file)
                 else:
                     path.unlink()  # it was made, and nothing written yet
-            except ChunkError as exc:
+            except (ChunkError, OSError) as exc:
                 problems.append(str(exc))
         try:
             finish_streams(root, chunk, files, frames, 0)
@@ -364,8 +364,8 @@ def recover_streams(root: Path, frames: StoreIndex) -> tuple[dict[int, list[str]
             problems.append(str(exc))
             continue
         problems += [file.problem for file in files if file.problem]
-        if files:
-            done[chunk] = [file.spec.name for file in files]
+        if names := [file.spec.name for file in files if file.count]:
+            done[chunk] = names
     return done, problems
 
 

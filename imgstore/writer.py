@@ -227,7 +227,8 @@ class StoreWriter:
     def close(self) -> None:
         """Finish the last chunk and let go of the store. Closing twice is harmless.
 
-        Raises ChunkError if a chunk could not be finished; its frames are read by its journal.
+        Raises ChunkError if a chunk could not be finished; its frames are read by its journal, the samples of
+        its streams where they are.
         """
         if self._closed:
             return

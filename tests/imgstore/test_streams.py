@@ -284,7 +284,7 @@ def test_blocks_of_any_size_are_taken(tmp_path):
         np.testing.assert_array_equal(read[100_000:300_001].samples, samples[100_000:300_001])
     with imgstore.open(tmp_path / "a") as store:
         np.testing.assert_array_equal(store.stream("daq").samples, samples)
-        assert len(store.stream("daq")._parts[0].runs.starts) == 1
+        assert len(store.stream("daq")._parts[0].moments.starts) == 1
         pieces = [piece.samples for piece in store.stream("daq")[7:].pieces(123_456)]
         assert max(map(len, pieces)) == 123_456
         np.testing.assert_array_equal(np.concatenate(pieces), samples[7:])
@@ -523,8 +523,8 @@ KILLED = """
 import os, sys, time
 import numpy as np
 import imgstore
-BEGIN, IMAGE = 1.7e9, np.zeros((4, 6), np.uint8)
-writer = imgstore.create(sys.argv[1], (4, 6), format="npy", chunksize=5)
+BEGIN, IMAGE = 1.7e9, np.zeros((32, 48), np.uint8)
+writer = imgstore.create(sys.argv[1], (32, 48), format="h264/mkv", chunksize=5)
 audio = writer.stream("audio", ["left", "right"], 1000, np.int16)
 daq = writer.stream("daq", "volts", 25)
 number = 0
