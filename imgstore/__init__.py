@@ -38,6 +38,8 @@ from imgstore.reader import StoreReader, open
 from imgstore.registry import Registry
 from imgstore.repair import Repaired, repair
 from imgstore.safe_yaml import parse_yaml
+from imgstore.samples import StreamSpec
+from imgstore.signals import StreamReader
 from imgstore.stores import (
     DirectoryImgStore,
     VideoImgStore,
@@ -46,9 +48,11 @@ from imgstore.stores import (
     new_for_filename,
     new_for_format,
 )
+from imgstore.streams import StreamWriter
 from imgstore.util import ensure_color, ensure_grayscale
 from imgstore.video import VideoFile, open_source, open_video
 from imgstore.view import FrameView
+from imgstore.wav import SavedWav
 from imgstore.writer import DEFAULT_FORMAT, StoreWriter, create
 
 test = main_test  # loopbio's name
@@ -87,12 +91,16 @@ __all__ = [
     "NotAStoreError",
     "Registry",
     "Repaired",
+    "SavedWav",
     "SettingsError",
     "StoreAlignment",
     "StoreExistsError",
     "StoreInUseError",
     "StoreReader",
     "StoreWriter",
+    "StreamReader",
+    "StreamSpec",
+    "StreamWriter",
     "UnknownNameError",
     "VideoError",
     "VideoFile",
