@@ -62,7 +62,7 @@ def repair(path: str | os.PathLike[str]) -> Repaired:
 
 
 def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
-    contents = read_contents(root, metadata, format_of(metadata))
+    contents = read_contents(root, metadata, format_of(metadata), locked=True)
     done = Repaired({}, [], list(contents.problems))
     for place in (root, *(chunk_path(root, chunk, "") for chunk in contents.unfinished)):
         for half in place.glob(".*.partial") if place.is_dir() else ():
