@@ -5,6 +5,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -108,7 +109,7 @@ class FolderWriter:
         self._queued: deque[Future[Image]] = deque()
         self._spare: list[Image] = []  # what was copied into and is written: fresh memory costs more
         self._room = threads * _QUEUED_PER_THREAD
-        self._unsynced: list[Path] = []
+        self._unsynced: deque[Path] = deque()
 
     def append(self, image: Image, time: float) -> None:
         """Hand a copy of the image to a thread; its time stands in the index only."""
@@ -119,9 +120,8 @@ class FolderWriter:
 
     def sync(self) -> None:
         """Make all images that are written survive a power cut."""
-        files, self._unsynced = self._unsynced, []
-        for file in files:
-            sync(file)
+        while self._unsynced:
+            sync(self._unsynced.popleft())
         sync(self._path)
 
     def close(self) -> None:
@@ -155,7 +155,8 @@ class FolderWriter:
             beside.replace(file)
             self._unsynced.append(file)
         except (OSError, ValueError, cv2.error) as exc:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
             reason = getattr(exc, "strerror", None) or exc
             raise ChunkError(f"{file} cannot be written ({reason})") from exc
         return image
@@ -177,11 +178,14 @@ class FolderReader:
         self._spec = spec
 
     def __len__(self) -> int:
-        """Return how many images there are before the first that is missing."""
+        """Return how many images there are before the first that is missing, or empty: lost in a power cut."""
         name = re.compile(r"([0-9]{6,})" + re.escape(self._format.ending))
         with os.scandir(self._path) as entries:
-            found = (name.fullmatch(entry.name) for entry in entries)
-            offsets = {int(match[1]) for match in found if match}
+            offsets = {
+                int(match[1])
+                for entry in entries
+                if (match := name.fullmatch(entry.name)) and entry.stat().st_size
+            }
         return next(offset for offset in count() if offset not in offsets)
 
     def read(self, offset: int) -> Image:

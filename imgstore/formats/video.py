@@ -183,6 +183,7 @@ class VideoWriter:
         self._last_tick = -1
         self._closed = False
         try:
+            path.touch(exist_ok=False)
             self._container: OutputContainer = av.open(
                 str(path), "w", format=container.name, options=dict(container.options)
             )
@@ -191,7 +192,6 @@ class VideoWriter:
         try:
             self._stream = _add_stream(self._container, video_format, spec, settings)
             self._stream.codec_context.open()  # not the container: an MP4 without frames crashes FFmpeg
-            path.touch(exist_ok=False)
         except (av.FFmpegError, OSError) as exc:
             self._container.close()
             path.unlink(missing_ok=True)
@@ -218,12 +218,13 @@ class VideoWriter:
             return
         self._closed = True
         try:
-            if self._last_tick >= 0:  # some encoders crash when they are flushed without a frame
-                self._container.mux(self._stream.encode(None))
+            try:
+                if self._last_tick >= 0:  # some encoders crash when they are flushed without a frame
+                    self._container.mux(self._stream.encode(None))
+            finally:
+                self._container.close()
         except (av.FFmpegError, OSError) as exc:
             raise ChunkError(f"{self._path} cannot be finished ({exc.strerror})") from exc
-        finally:
-            self._container.close()
 
     def _tick(self, time: float) -> int:
         """Return the presentation time of a frame: its own where the container can say it, and rising."""
