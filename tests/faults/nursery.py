@@ -107,6 +107,7 @@ def _at_a_roll_over(job: Job, say: Say) -> None:
         for number in range(1 << 12):
             writer.append(frame(number))
             say(_APPENDED, number)
+            time.sleep(0.002)
 
 
 def _while_extra_data_are_written(job: Job, say: Say) -> None:
@@ -148,6 +149,9 @@ def _repairing(job: Job, say: Say) -> None:
     say(_CLOSED, 0)
 
 
+TRACED = ("syscall", "repair")
+"""Situations in which a writer is killed before a system call, not after a time."""
+
 SITUATIONS = {
     "first": _in_the_first_chunk,
     "roll": _at_a_roll_over,
@@ -165,8 +169,14 @@ def jobs(folder: Path, fmt: str, situation: str, kills: int, chance: random.Rand
         return [
             Job(path, fmt, situation, chance.expovariate(1 / 0.008), chance.randrange(1, 60)) for path in paths
         ]
-    longest = 1.5 if situation == "first" else 0.5
-    return [Job(path, fmt, situation, chance.uniform(0, longest)) for path in paths]
+    return [Job(path, fmt, situation, _instant(chance, situation)) for path in paths]
+
+
+def _instant(chance: random.Random, situation: str) -> float:
+    """Return when to kill, in seconds from the first frame: often early, and now and then after a second."""
+    if situation == "first" and chance.random() < 0.2:
+        return chance.uniform(1.0, 1.5)
+    return chance.uniform(0, 0.3)
 
 
 class Nursery:
@@ -236,7 +246,7 @@ def _kill(job: Job) -> Killed:
         os.read(wait, 1)
         _write(job, write)
     os.close(write)
-    tracer = _trace(writer, job) if job.syscall else None
+    tracer = _trace(writer, job) if job.situation in TRACED else None
     os.write(go, b"g")
     said = _listen(read, job)
     killed = time.monotonic()
@@ -264,7 +274,8 @@ def _write(job: Job, said: int) -> None:
     try:
         SITUATIONS[job.situation](job, say)
         failed = 0
-        signal.pause() if not job.syscall else None
+        if job.situation not in TRACED:
+            signal.pause()
     finally:
         if failed:
             sys.excepthook(*sys.exc_info())
@@ -281,7 +292,7 @@ def _listen(read: int, job: Job) -> bytes:
             break
         said += data
         begun = not counting and (job.situation != "finish" or said[-_SAID.size :][:1] in _CLOSING + _CLOSED)
-        if begun and not job.syscall:
+        if begun and job.situation not in TRACED:
             counting = True
             kill_at = time.monotonic() + job.after
     return said
