@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -143,6 +144,12 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         beside.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def write_whole(file: FileIO, data: memoryview) -> None:
+    """Write all of `data` to an unbuffered file, which may take it in parts. Raises OSError."""
+    while data:
+        data = data[file.write(data) :]
 
 
 def sync(path: Path) -> None:

@@ -16,7 +16,7 @@ import cv2
 from imgstore.errors import ChunkError
 from imgstore.formats.settings import FormatSettings, SettingsTable
 from imgstore.frame import FrameSpec, Image
-from imgstore.layout import chunk_name, sync
+from imgstore.layout import chunk_name, sync, write_whole
 from imgstore.metadata import DIRECTORY_CLASS
 
 WRITE_THREADS = range(1, 65)
@@ -151,7 +151,7 @@ class FolderWriter:
             data = self._format.encode(self._converted(image), self._settings)
             with beside.open("wb", buffering=0) as stream:
                 for part in data:
-                    _write_whole(stream, memoryview(part).cast("B"))
+                    write_whole(stream, memoryview(part).cast("B"))
             beside.replace(file)
             self._unsynced.append(file)
         except (OSError, ValueError, cv2.error) as exc:
@@ -205,8 +205,3 @@ class FolderReader:
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
-
-
-def _write_whole(stream: BinaryIO, data: memoryview) -> None:
-    while data:
-        data = data[stream.write(data) :]
