@@ -100,7 +100,7 @@ class OpenChunk:
     def sync(self) -> None:
         """Make what was appended survive a power cut: the images first, then the journal that speaks of them.
 
-        Raises ChunkError if the disk says that it could not. It would say so only once: the chunk stays broken.
+        Raises ChunkError if the disk says that it could not. It says so only once: the chunk stays broken.
         """
         with self._busy:
             if not self._numbers or self.broken or self._journal.closed:

@@ -106,8 +106,8 @@ def find_extra(root: Path, suffix: str, extensions: Sequence[str] = EXTRA_SUFFIX
     extensions : endings of the files to look for.
     """
     chunks = set(find_chunks(root, suffix))
-    for name in os.listdir(root):
-        stem, dot, ending = name.partition(".")
+    for path in root.iterdir():
+        stem, dot, ending = path.name.partition(".")
         if dot + ending in extensions and is_chunk_name(stem):
             chunks.add(int(stem))  # of a chunk whose writer died before its first frame was whole
     return [file for chunk in sorted(chunks) for file in _of_chunk(root, suffix, chunk, extensions)]

@@ -206,7 +206,7 @@ class StoreLock:
                 self.let_go()
 
     def let_go(self) -> None:
-        """Close the lock file, as a forked process must: else the kernel holds the lock as long as it lives."""
+        """Close the lock file, as a forked process must: it would hold the lock as long as it lives."""
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -125,13 +125,19 @@ def _finish_chunk(root: Path, chunk: int, images: Path, whole: StoreIndex, metad
     return len(frames)
 
 
+def _container(names: str) -> str:
+    """Return what to write a file as of which FFmpeg says that it is one of several: "mov,mp4,m4a"."""
+    known = names.split(",")
+    return "mp4" if "mp4" in known else known[0]
+
+
 def _end_video(path: Path, frames: int) -> None:
     """Give a video whose writer died the end that others need; its packets stay as they are."""
     beside = path.with_name(f".{path.name}.partial")
     try:
         with (
             av.open(str(path)) as source,
-            av.open(str(beside), "w", format=source.format.name.split(",")[0]) as copy,
+            av.open(str(beside), "w", format=_container(source.format.name)) as copy,
         ):
             track = source.streams.video[0]
             new = copy.add_stream_from_template(track, opaque=True)

@@ -86,8 +86,7 @@ def create(
     lock = StoreLock(root)
     lock.acquire()
     try:
-        if (root / METADATA_FILENAME).exists():
-            raise StoreExistsError(f"{root} was made a store by another writer just now")
+        _check_new(root)
         save_metadata(root / METADATA_FILENAME, content)
     except BaseException:
         lock.release()
@@ -334,6 +333,12 @@ def rewrite(root: Path, metadata: StoreMetadata) -> StoreWriter:
     chunk_format = FORMATS.get(metadata.format)
     settings = metadata.settings or chunk_format.settings(metadata.stored_spec)
     return StoreWriter(root, metadata.stored_spec, chunk_format, settings, metadata.store, lock)
+
+
+def _check_new(root: Path) -> None:
+    """Raise StoreExistsError if another writer was quicker, and is done already."""
+    if (root / METADATA_FILENAME).exists():
+        raise StoreExistsError(f"{root} was made a store just now; give a folder that does not exist yet")
 
 
 def _make_folder(root: Path) -> None:

@@ -178,7 +178,7 @@ class FolderReader:
         self._spec = spec
 
     def __len__(self) -> int:
-        """Return how many images there are before the first that is missing, or empty: lost in a power cut."""
+        """Return how many images there are before the first that is missing, or empty after a power cut."""
         name = re.compile(r"([0-9]{6,})" + re.escape(self._format.ending))
         with os.scandir(self._path) as entries:
             offsets = {

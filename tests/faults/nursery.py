@@ -1,6 +1,6 @@
-"""Writers to be killed: a process that has imported everything forks one for every job, so that it costs little.
+"""Writers to be killed, which cost little: a process that has imported everything forks one for every job.
 
-The nursery has no threads and never opens a store, so that what is forked from it starts clean. Run as a module
+The nursery has no threads and never opens a store, so that what is forked from it starts clean. As a module
 it reads jobs, a line of JSON each, kills a writer for each, and prints the path when that is done.
 """
 
@@ -38,6 +38,12 @@ def image(number):
     """Return an image that tells its number to any codec: a row of blocks, dark or bright."""
     blocks = np.array([40 + 170 * (number >> bit & 1) for bit in range(12)], np.uint8)
     return np.repeat(np.repeat(blocks.reshape(2, 6), SHAPE[0] // 2, axis=0), SHAPE[1] // 6, axis=1)
+
+
+def number_in(seen):
+    """Return the number that an image tells."""
+    middles = seen[SHAPE[0] // 4 :: SHAPE[0] // 2, SHAPE[1] // 12 :: SHAPE[1] // 6]
+    return sum(1 << bit for bit, level in enumerate(middles.ravel()) if level > 125)
 
 
 def frame(number):
@@ -167,7 +173,8 @@ def jobs(folder: Path, fmt: str, situation: str, kills: int, chance: random.Rand
     paths = [str(folder / f"{fmt.replace('/', '-')}-{situation}-{kill}.store") for kill in range(kills)]
     if situation == "finish":
         return [
-            Job(path, fmt, situation, chance.expovariate(1 / 0.008), chance.randrange(1, 60)) for path in paths
+            Job(path, fmt, situation, chance.expovariate(1 / 0.008), chance.randrange(1, 60))
+            for path in paths
         ]
     return [Job(path, fmt, situation, _instant(chance, situation)) for path in paths]
 

@@ -1,7 +1,9 @@
 """Power cuts: what a disk holds at random instants while a store is written on it, and what that is worth.
 
-The disk is an ext4 in a file. A cut is a copy of the file, between two writes of the kernel to it; the copy is
-mounted, as after a start, and the store in it checked. Only root can mount: python -m tests.faults.power --cuts 100
+The disk is an ext4 in a file. A cut is a copy of the file, between two writes of the kernel to it; the copy
+is mounted, as after a start, and the store in it checked. Only root can mount.
+
+Run it from the command line for as long as you like: python -m tests.faults.power --cuts 100
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Disks that are full, folders that are gone or closed to the writer, and writes that fail: the caller is told."""
+"""Disks that are full, folders that are gone or closed, writes that fail: the caller is told."""
 
 import gc
 import os
@@ -54,7 +54,7 @@ def append_until_told(writer, first, most, *, pause=0.0):
 
 
 def check_frames(path, numbers):
-    """Raise AssertionError unless a store holds frames of these numbers, but for some at the end of a part."""
+    """Raise AssertionError unless a store holds frames of these numbers, but for some at the end."""
     with imgstore.open(path) as store:
         held = store.numbers.tolist()
         assert set(held) <= set(numbers)
@@ -96,8 +96,10 @@ def files_of_at_most(size):
 def failing(path, calls, error="EIO", when="1+"):
     """Have system calls of this process on a file or folder fail."""
     tracer = subprocess.Popen(
-        ["strace", "-f", "-p", str(os.getpid()), "-o", "/dev/null", "-P", str(path)]
-        + ["-e", f"trace={calls}", "-e", f"inject={calls}:error={error}:when={when}"],
+        [
+            *("strace", "-f", "-p", str(os.getpid()), "-o", "/dev/null", "-P", str(path)),
+            *("-e", f"trace={calls}", "-e", f"inject={calls}:error={error}:when={when}"),
+        ],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -261,7 +263,10 @@ def test_a_sync_that_fails_while_the_store_is_closed_is_told(tmp_path):
     path = tmp_path / "a"
     writer = imgstore.create(path, SHAPE, format="h264/mkv")
     writer.append(Frame(image(0), 0, 0, 0.0))
-    with failing(path / "000000.mkv", "fsync"), pytest.raises(ChunkError, match=r"000000.*Input/output error"):
+    with (
+        failing(path / "000000.mkv", "fsync"),
+        pytest.raises(ChunkError, match=r"000000.*Input/output error"),
+    ):
         writer.close()
     with imgstore.open(path) as store:
         assert (len(store), store.state) == (1, "interrupted")

@@ -27,3 +27,23 @@ def test_the_benchmark_of_formats_measures_each_beside_its_codec(tmp_path):
     assert [row["lossless"] for row in facts["rows"]] == [True, False, True]
     assert all(row["bare_write"] > 0 for row in facts["rows"] if "/" in row["format"])
     assert set(names) < set(imgstore.FORMATS.names())
+
+
+def test_the_benchmark_of_roll_overs_measures_with_and_without_a_pace(tmp_path):
+    video = write_video(tmp_path / "a.mkv", 12)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "tools.bench.rollover", str(video), "--json"),
+            *("--chunks", "2", "--chunksize", "25", "--only", "npy", "--only", "h264/mkv"),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    assert [(row["format"], row["rate"]) for row in rows] == [
+        (name, rate) for name in ("npy", "h264/mkv") for rate in (100.0, None)
+    ]
+    assert all(0 < row["p50"] <= row["p99"] for row in rows)
