@@ -23,7 +23,7 @@ import numpy as np
 import imgstore
 from tests.conftest import FORMATS_HERE
 from tests.faults.killed import check, check_repaired
-from tests.faults.nursery import SHAPE, Job, Killed, frame, record
+from tests.faults.nursery import SETTINGS, SHAPE, Job, Killed, frame, record
 
 RATE = 50.0
 LONGEST_S = 1.0  # that a frame may be known to the operating system only
@@ -51,7 +51,7 @@ class _Recording:
         self.path = path
         self.times: list[float] = []
         self._stop = threading.Event()
-        self._writer = imgstore.create(path, SHAPE, format=fmt, chunksize=60)
+        self._writer = imgstore.create(path, SHAPE, format=fmt, chunksize=60, settings=SETTINGS.get(fmt))
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
