@@ -53,8 +53,8 @@ class ExtraWriter:
             while written < len(text):
                 written += os.pwrite(self._file, text[written:], start + written)
         except OSError:
-            os.pwrite(self._file, b"]" if self._size else b"", start)
             os.ftruncate(self._file, self._size)
+            os.pwrite(self._file, b"]" if self._size else b"", start)
             raise
         self._size = start + len(text)
 
@@ -64,10 +64,12 @@ class ExtraWriter:
             os.fdatasync(self._file)
 
     def close(self) -> None:
-        """Close the file. Closing twice is harmless."""
+        """Close the file, and remove it if no record could be written. Closing twice is harmless."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+            if not self._size:
+                self._path.unlink(missing_ok=True)
 
 
 def stamp(record: Mapping[str, Any], number: int | None, time: float | None, index: int) -> dict[str, Any]:

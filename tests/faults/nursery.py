@@ -29,7 +29,7 @@ FIRST_NUMBER, FIRST_TIME = 7, 1000.0
 STEP_S = 0.01  # from frame to frame, in the times that are written
 
 SETTINGS = {"av1/mkv": imgstore.FormatSettings(preset="8")}
-"""Where not the usual ones: SVT-AV1's preset 10 draws a block wrong in a few of these pictures, killed or not."""
+"""Not the usual ones: SVT-AV1's preset 10 draws a block wrong in a few of these pictures, killed or not."""
 
 _SAID = struct.Struct("<cqd")  # what, how many of it there were before, when
 _APPENDED, _RECORDED, _CLOSING, _CLOSED = b"a", b"r", b"c", b"d"

@@ -273,6 +273,19 @@ def test_a_sync_that_fails_while_the_store_is_closed_is_told(tmp_path):
 
 
 @needs_strace
+def test_a_first_record_that_could_not_be_written_leaves_no_file_that_others_stumble_over(tmp_path):
+    path = tmp_path / "a"
+    with imgstore.create(path, SHAPE, format="h264/mkv") as writer:
+        writer.append(Frame(image(0), 0, 0, 0.0))
+        with (
+            failing(path / "000000.extra.json", "pwrite64", "ENOSPC", when="1"),
+            pytest.raises(ChunkError, match="No space left on device"),
+        ):
+            writer.append_extra({"place": 1})
+    assert not (path / "000000.extra.json").exists()
+
+
+@needs_strace
 def test_a_record_that_could_not_be_written_leaves_the_others_whole(tmp_path):
     path = tmp_path / "a"
     with imgstore.create(path, SHAPE, format="npy") as writer:
