@@ -104,6 +104,28 @@ def test_a_video_becomes_a_store_with_its_own_times(tmp_path):
     assert "6, 48x32 grey uint8" in ethostore("info", "a.store", cwd=tmp_path).stdout
 
 
+def test_lost_frames_are_told_with_when_and_how_many(make_store, tmp_path):
+    make_store(name="a", numbers=[0, 1, 4, 5, 6, 17], times=[1000.0 + n / 2 for n in (0, 1, 4, 5, 6, 17)])
+    facts = json.loads(ethostore("info", "a", "--json", cwd=tmp_path).stdout)
+    assert facts["missing_numbers"] == 12
+    assert [(gap["frames"], gap["first_number"], gap["last_number"]) for gap in facts["gaps"]] == [
+        (2, 2, 3),
+        (10, 7, 16),
+    ]
+    assert facts["gaps"][0]["after"].startswith("1970-01-01T00:16:40.5")
+    assert facts["gaps"][0]["before"].startswith("1970-01-01T00:16:42")
+    assert "12 frames in 2: 2 (2 to 3) after" in ethostore("info", "a", cwd=tmp_path).stdout
+
+
+def test_videos_and_results_are_described_too(demo, tmp_path):
+    results = json.loads(ethostore("info", demo["files"]["result"], "--json", cwd=tmp_path).stdout)
+    assert (results["state"], results["frames"], results["regions"]) == ("complete", 200, 20)
+    assert results["found"] > 0.9
+    video = next(Path(demo["files"]["store"]).glob("000000.mkv"))
+    facts = json.loads(ethostore("info", video, "--json", cwd=tmp_path).stdout)
+    assert (facts["frames"], facts["rate_hz"]) == (200, pytest.approx(20, rel=0.2))
+
+
 def test_of_several_stores_offset_drift_and_common_frames_are_said(make_store, tmp_path):
     times = [1000.0 + n / 25 for n in range(40)]
     make_store(name="left", numbers=list(range(40)), times=times)
@@ -330,7 +352,7 @@ def test_errors_say_in_one_line_what_to_do_and_leave_nothing(demo, tmp_path):
     for arguments, says in (
         (("info", "nowhere"), "nowhere does not exist"),
         (("info", "folder"), "not a store: it has no metadata.yaml"),
-        (("info", "text.mp4"), "not a store"),
+        (("info", "text.mp4"), "cannot be read as video"),
         (("frame", "text.mp4", "a.png", "--index", 0), "cannot be read as video"),
         (("frame", store, "a.png", "--index", 200), "holds 200 frames"),
         (("frame", store, "a.png", "--number", 777), "from 0 to 199"),
