@@ -151,6 +151,7 @@ def _renumbered_signals(file: Path, renumber: NewNumber) -> Callable[[Path], Non
 
 def _replace(path: Path, write: Callable[[Path], None]) -> None:
     made = path.with_name(f".{path.name}.new")
+    made.unlink(missing_ok=True)  # it may lead somewhere
     try:
         write(made)
         with replacing(path) as stream, made.open("rb") as content:

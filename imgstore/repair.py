@@ -63,7 +63,8 @@ def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
     done = Repaired({}, [], list(contents.problems))
     for place in (root, *(chunk_path(root, chunk, "") for chunk in contents.unfinished)):
         for half in place.glob(".*.partial") if place.is_dir() else ():
-            half.unlink()  # what was being written when the writer died
+            if half.is_symlink() or half.is_file():
+                half.unlink()  # what was being written when the writer died
     for chunk in contents.unfinished:
         images = chunk_path(root, chunk, metadata.suffix)
         try:

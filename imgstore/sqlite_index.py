@@ -188,9 +188,7 @@ def _read(file: Path) -> StoreIndex:
     uri = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
     try:
         with closing(sqlite3.connect(uri, uri=True)) as database:
-            version = database.execute(
-                "SELECT value FROM index_information WHERE name = 'version'"
-            ).fetchone()
+            version = _read_version(database)
             rows = database.execute("SELECT chunk, frame_number, frame_time FROM frames ORDER BY rowid")
             columns = list(zip(*rows, strict=True)) or [(), (), ()]
             chunks, numbers = (np.array(column, np.int64) for column in columns[:2])
@@ -204,6 +202,17 @@ def _read(file: Path) -> StoreIndex:
         raise ChunkError(f"{file} is broken: its chunks are not in order")
     parts = zip(np.split(numbers, starts[1:]), np.split(times, starts[1:]), strict=True)
     return join_indexes(names.tolist(), [ChunkIndex(*part) for part in parts] if len(names) else [])
+
+
+def _read_version(database: sqlite3.Connection) -> tuple[object, ...] | None:
+    """Return the version that a file says. Raises ValueError if its tables are none: a view may never end."""
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0"
+    if not {"frames", "index_information"} <= {name for (name,) in database.execute(tables)}:
+        raise ValueError("it has no table of frames")
+    found: tuple[object, ...] | None = database.execute(
+        "SELECT value FROM index_information WHERE name = 'version'"
+    ).fetchone()
+    return found
 
 
 def _extremes(values: npt.NDArray[np.int64 | np.float64], *, empty: float) -> tuple[float, float]:

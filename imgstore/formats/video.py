@@ -20,7 +20,7 @@ from imgstore.decoder import VideoDecoder
 from imgstore.errors import ChunkError, FrameFormatError, MissingDependencyError, SettingsError, VideoError
 from imgstore.formats.settings import FormatSettings, SettingsTable
 from imgstore.frame import FrameSpec, Image
-from imgstore.layout import sync
+from imgstore.layout import check_plain, sync
 from imgstore.metadata import VIDEO_CLASS
 from imgstore.options import AS_STORED, ReadOptions
 
@@ -287,12 +287,18 @@ class VideoReader:
         colour = spec.is_colour and not options.grey
         whole = (0, 0, spec.columns, spec.rows)  # without what was added to make the sides even
         try:
+            check_plain(path)
             self._decoder = VideoDecoder(
                 path, colour=colour, dtype=spec.dtype, options=replace(options, crop=options.crop or whole)
             )
+        except FileNotFoundError as exc:
+            raise ChunkError(f"the chunk {path} is missing") from exc
+        except OSError as exc:
+            raise ChunkError(f"the chunk {path} cannot be read ({exc.strerror})") from exc
         except VideoError as exc:
-            raise ChunkError(f"the chunk {path} is missing" if not path.exists() else str(exc)) from exc
-        if any(has < asked for has, asked in zip(self._decoder.shape[:2], spec.shape[:2], strict=True)):
+            raise ChunkError(str(exc)) from exc
+        more = [has - asked for has, asked in zip(self._decoder.shape[:2], spec.shape[:2], strict=True)]
+        if not set(more) <= {0, 1}:
             self._decoder.close()
             raise ChunkError(f"{path} has frames of {self._decoder.shape[:2]}, the store of {spec.shape[:2]}")
 
