@@ -25,6 +25,7 @@ from imgstore.errors import (
     UnknownNameError,
     VideoError,
 )
+from imgstore.findings import SEVERITIES, Finding, Severity, Verification
 from imgstore.formats import FORMATS, FormatSettings
 from imgstore.frame import Frame, FrameSequence, FrameSink, FrameSource, FrameSpec, Image
 from imgstore.index import Gap, find_gaps
@@ -43,6 +44,7 @@ from imgstore.stores import (
     new_for_format,
 )
 from imgstore.util import ensure_color, ensure_grayscale
+from imgstore.verify import verify
 from imgstore.video import VideoFile, open_source, open_video
 from imgstore.view import FrameView
 from imgstore.writer import DEFAULT_FORMAT, StoreWriter, create
@@ -57,10 +59,12 @@ except PackageNotFoundError:  # used from a checkout that is not installed
 __all__ = [
     "DEFAULT_FORMAT",
     "FORMATS",
+    "SEVERITIES",
     "ChunkError",
     "ClosedError",
     "DirectoryImgStore",
     "EmptyStoreError",
+    "Finding",
     "FormatSettings",
     "Frame",
     "FrameFormatError",
@@ -80,11 +84,13 @@ __all__ = [
     "Registry",
     "Repaired",
     "SettingsError",
+    "Severity",
     "StoreExistsError",
     "StoreInUseError",
     "StoreReader",
     "StoreWriter",
     "UnknownNameError",
+    "Verification",
     "VideoError",
     "VideoFile",
     "VideoImgStore",
@@ -105,4 +111,5 @@ __all__ = [
     "repair",
     "replacing",
     "test",
+    "verify",
 ]

@@ -69,6 +69,11 @@ class OpenChunk:
         """Whether an append failed: what the chunk holds after the last journalled frame is unknown."""
         return self._broken
 
+    @property
+    def number(self) -> int:
+        """Of the chunk in its store."""
+        return self._number
+
     def __len__(self) -> int:
         return len(self._numbers)
 

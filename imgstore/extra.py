@@ -181,6 +181,12 @@ def _checked(records: object, file: Path) -> list[dict[str, Any]]:
     return records
 
 
+def ends_early(file: Path) -> bool:
+    """Return whether the end of a list of records is missing. Raises OSError."""
+    with open_plain(file) as stream:
+        return not read_whole(stream, _MOST_BYTES).rstrip().endswith(b"]")
+
+
 def _whole_records(text: str, file: Path, reason: Exception) -> list[dict[str, Any]]:
     """Return the records of a list whose end is missing; where it is broken otherwise, raise."""
     records: list[dict[str, Any]] = []

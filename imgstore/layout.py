@@ -30,6 +30,11 @@ def chunk_name(chunk: int) -> str:
     return f"{chunk:06d}"
 
 
+def is_chunk_name(stem: str) -> bool:
+    """Return whether a name without its ending is that of a chunk."""
+    return _CHUNK_NAME.fullmatch(stem) is not None
+
+
 def find_chunks(root: Path, suffix: str) -> list[int]:
     """Return the numbers of the chunks in `root`, in order.
 

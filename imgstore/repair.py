@@ -1,11 +1,13 @@
 """Finish a store whose writer died."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 
+from imgstore.checksums import load_checksums, record_chunk
 from imgstore.chunk import chunk_path, index_stem
 from imgstore.contents import is_empty_chunk, read_contents
 from imgstore.errors import ChunkError
@@ -82,7 +84,17 @@ def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
     listing = list_store(root, metadata.suffix)
     for chunk in listing.stamps.keys() & set(listing.journals):
         journal_path(root, chunk).unlink()  # its index was written before the writer died
+    _record_checksums(root, metadata.suffix, listing.chunks & listing.stamps.keys(), done)
     return done
+
+
+def _record_checksums(root: Path, suffix: str, chunks: Iterable[int], done: Repaired) -> None:
+    """Write down the checksums that the writer could not, since it died."""
+    known = load_checksums(root)
+    if known is not None:
+        for chunk in sorted(chunks):
+            if chunk in done.finished or chunk not in known.chunks:
+                record_chunk(root, chunk, suffix)
 
 
 def _finish_chunk(root: Path, chunk: int, images: Path, whole: StoreIndex, metadata: StoreMetadata) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from imgstore.checksums import ChecksumRecorder, keep_checksums
 from imgstore.chunk import OpenChunk
 from imgstore.encoding import check_encoding
 from imgstore.errors import ChunkError, ClosedError, FrameFormatError, NotAStoreError, StoreExistsError
@@ -36,6 +37,7 @@ def create(
     settings: str | FormatSettings | None = None,
     metadata: Mapping[str, Any] | None = None,
     encoding: str | None = None,
+    checksums: bool = True,
 ) -> "StoreWriter":
     """Make a new store and return its writer.
 
@@ -51,6 +53,8 @@ def create(
     metadata : what else to keep in `metadata.yaml`: genotype, arena, camera ...
     encoding : of the frames, "cv_bayerbg": they are kept as they come, and decoded to blue, green and red
         on reading; `shape` is the one that they come in.
+    checksums : write down a checksum of every file of a finished chunk, by which `verify` tells whether it is
+        still what was written. A thread computes them; `append` never waits for it.
 
     Raises
     ------
@@ -86,6 +90,8 @@ def create(
     lock.acquire()
     try:
         save_metadata(root / METADATA_FILENAME, content)
+        if checksums:
+            keep_checksums(root)
     except BaseException:
         lock.release()
         raise
@@ -95,8 +101,8 @@ def create(
 class StoreWriter:
     """Takes frames, in the order in which they are to be read; made by `create`.
 
-    One thread of its own opens the next chunk before it is needed, finishes the last one, and syncs once a
-    second, so that `append` waits for none of these.
+    Threads of its own open the next chunk before it is needed, finish the last one, record its checksums, and
+    sync once a second, so that `append` waits for none of these.
 
     Parameters
     ----------
@@ -132,6 +138,7 @@ class StoreWriter:
         self._next: Future[OpenChunk] | None = None
         self._finishing: Future[None] | None = None
         self._helper = ThreadPoolExecutor(1, "store-writer")
+        self._checksums = ChecksumRecorder(root, chunk_format.suffix)
         self._syncer = _Syncer(self._sync)
 
     @property
@@ -201,6 +208,10 @@ class StoreWriter:
         self._chunks += 1
         return self._chunks - 1
 
+    def record_checksums(self, chunk: int) -> None:
+        """Have the checksums of a chunk recorded that the caller has put in place. Returns at once."""
+        self._checksums.record(chunk)
+
     def close(self) -> None:
         """Finish the last chunk and let go of the store. Closing twice is harmless.
 
@@ -214,7 +225,10 @@ class StoreWriter:
             self._finish_last()
         finally:
             self._helper.shutdown()
-            self._lock.release()
+            try:
+                self._checksums.close()
+            finally:
+                self._lock.release()
 
     def __enter__(self) -> "StoreWriter":
         return self
@@ -236,7 +250,7 @@ class StoreWriter:
         chunk = self._chunk
         if chunk is not None and (chunk.broken or (roll and len(chunk) >= self._chunksize)):
             self._wait_for_finishing()  # of one before, if it takes longer than to fill a chunk
-            self._finishing = self._helper.submit(chunk.finish)
+            self._finishing = self._helper.submit(self._finish, chunk)
             chunk = self._chunk = None
         if chunk is None:
             upcoming, self._next = self._next, None
@@ -247,6 +261,10 @@ class StoreWriter:
     def _open(self, number: int) -> OpenChunk:
         return OpenChunk(self._root, number, self._format, self._spec, self._settings, self._store)
 
+    def _finish(self, chunk: OpenChunk) -> None:
+        chunk.finish()
+        self._checksums.record(chunk.number)
+
     def _finish_last(self) -> None:
         """Finish the chunk in hand, and drop the next if it was opened already."""
         self._wait_for_finishing()
@@ -254,7 +272,7 @@ class StoreWriter:
         upcoming, self._next = self._next, None
         try:
             if chunk is not None:
-                chunk.finish()
+                self._finish(chunk)
         finally:
             if upcoming is not None:
                 upcoming.result().discard()

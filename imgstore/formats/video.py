@@ -20,6 +20,7 @@ from imgstore.decoder import VideoDecoder
 from imgstore.errors import ChunkError, FrameFormatError, MissingDependencyError, SettingsError, VideoError
 from imgstore.formats.settings import FormatSettings, SettingsTable
 from imgstore.frame import FrameSpec, Image
+from imgstore.index import Times
 from imgstore.layout import check_plain, sync
 from imgstore.metadata import VIDEO_CLASS
 from imgstore.options import AS_STORED, ReadOptions
@@ -229,15 +230,10 @@ class VideoWriter:
 
     def _tick(self, time: float) -> int:
         """Return the presentation time of a frame: its own where the container can say it, and rising."""
-        lowest = self._last_tick + 1
-        tick = lowest
-        if self._ticks and np.isfinite(time):
-            if np.isnan(self._first_time):
-                self._first_time = time
-            highest = lowest + _LONGEST_STEP_S * self._ticks
-            tick = min(max(round((time - self._first_time) * self._ticks), lowest), highest)
-        self._last_tick = tick
-        return tick
+        if self._ticks and np.isfinite(time) and np.isnan(self._first_time):
+            self._first_time = time
+        self._last_tick = _next_tick(self._last_tick, time - self._first_time, self._ticks)
+        return self._last_tick
 
 
 class Canvas:
@@ -314,9 +310,37 @@ class VideoReader:
         except VideoError as exc:
             raise ChunkError(str(exc)) from exc
 
+    @property
+    def times(self) -> Times:
+        """When the images are shown, shape (n,), seconds since the first."""
+        return self._decoder.times
+
     def close(self) -> None:
         """Let go of the file."""
         self._decoder.close()
+
+
+def presentation_times(times: Times, ticks: int) -> Times:
+    """Return when the frames of a chunk are shown in a video of ours, shape (n,), seconds since the first.
+
+    Parameters
+    ----------
+    times : of the frames, Unix seconds.
+    ticks : of the container, per second.
+    """
+    known = times[np.isfinite(times)]
+    last, found = -1, []
+    for time in (times - known[0] if len(known) else times).tolist():
+        last = _next_tick(last, time, ticks)
+        found.append(last)
+    return (np.array(found) - found[0]) / ticks
+
+
+def _next_tick(last: int, seconds: float, ticks: int | None) -> int:
+    """Return the presentation time of a frame: its own where the container can say it, and rising."""
+    if not ticks or not np.isfinite(seconds):
+        return last + 1
+    return min(max(round(seconds * ticks), last + 1), last + 1 + _LONGEST_STEP_S * ticks)
 
 
 def _add_stream(

@@ -50,7 +50,9 @@ def test_the_frames_of_an_open_chunk_are_read_while_it_is_written(tmp_path):
     with imgstore.open(tmp_path / "a") as store:
         assert len(store) == 12
         assert store.chunks == (0, 1, 2)
-    assert sorted(file.name for file in (tmp_path / "a").iterdir() if file.name.startswith(".")) == []
+    assert sorted(file.name for file in (tmp_path / "a").iterdir() if file.name.startswith(".")) == [
+        ".checksums"
+    ]
 
 
 def test_after_exactly_a_chunk_no_empty_one_is_left(tmp_path):
@@ -209,7 +211,7 @@ def test_a_writer_that_died_in_its_first_image_is_repaired(tmp_path):
     (tmp_path / "a" / "000000" / ".000000.png.partial").write_bytes(b"half")
     Journal(tmp_path / "a" / ".000000.journal").close()
     assert not imgstore.repair(tmp_path / "a").problems
-    assert [file.name for file in (tmp_path / "a").iterdir()] == ["metadata.yaml"]
+    assert sorted(file.name for file in (tmp_path / "a").iterdir()) == [".checksums", "metadata.yaml"]
 
 
 def test_a_journal_without_images_is_kept(tmp_path):
