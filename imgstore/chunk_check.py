@@ -21,6 +21,7 @@ from imgstore.index import ChunkIndex
 from imgstore.metadata import StoreMetadata
 
 _IN_FOLDERS = re.compile(r"[0-9]{6,}\.[A-Za-z0-9]{1,8}|index\.(?:npz|yaml|extra\.json|extra_data\.json)")
+_REPAIR = "`ethostore repair`"
 _PRESENTED_WITHIN_S = 0.0025  # Matroska counts milliseconds, and rounding may add one more
 
 
@@ -117,9 +118,10 @@ class ChunkCheck:
                 reason = f"it is not what was written: its checksum is {found}, recorded is {expected}"
                 yield Finding("error", name, reason, rows.chunk, frames)
         if not self._live:  # else they may be on their way
-            for name in files_of_chunk(self._root, rows.chunk, self._metadata.suffix):
-                if name not in of_chunk:
-                    yield Finding("note", name, "no checksum of it is recorded", rows.chunk)
+            names = files_of_chunk(self._root, rows.chunk, self._metadata.suffix)
+            if missing := [name for name in names if name not in of_chunk]:
+                what = f"no checksum is recorded ({_REPAIR} records what is there now)"
+                yield Finding("note", ", ".join(missing), what, rows.chunk)
 
     def _check_images(self, rows: ChunkRows, tally: Tally) -> Iterator[Finding]:
         path = chunk_path(self._root, rows.chunk, self._metadata.suffix)
@@ -194,8 +196,8 @@ class ChunkCheck:
             first = int(wrong[0])
             number, seen, expected = rows.index.numbers[first], shown_at[first], due[first]
             what = (
-                f"{len(wrong)} frames are shown at other times than the index says; the first, number {number}, "
-                f"{seen:.3f} s after the first frame, not {expected:.3f} s"
+                f"{len(wrong)} frames are shown at other times than the index says; the first, "
+                f"number {number}, {seen:.3f} s after the start, not {expected:.3f} s"
             )
             yield self._at("warning", rows, what, range(first, int(wrong[-1]) + 1))
 

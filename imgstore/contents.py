@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from imgstore.cache import CachedIndex, load_cache, save_cache
@@ -136,7 +136,7 @@ class _Search:
             self._problems.append(f"{self._root / name} is a link, and links in a store are not followed")
         for chunk in sorted(listing.stamps.keys() - listing.chunks):
             self._problems.append(f"{self._path(chunk)} is missing; its frames cannot be read")
-        gaps = [*islice(missing_chunks(listing), _MOST_NAMES + 1)]
+        gaps = [*islice(chain.from_iterable(missing_chunks(listing)), _MOST_NAMES + 1)]
         if gaps:
             names = ", ".join(map(chunk_name, gaps[:_MOST_NAMES])) + (
                 " ..." if len(gaps) > _MOST_NAMES else ""
@@ -152,11 +152,12 @@ class _Search:
         return chunk_path(self._root, chunk, self._suffix)
 
 
-def missing_chunks(listing: Listing) -> Iterator[int]:
-    """Yield the numbers of chunks of which nothing is there though later ones are."""
+def missing_chunks(listing: Listing) -> Iterator[range]:
+    """Yield the numbers of chunks of which nothing is there though later ones are, those in a row together."""
     upcoming = 0
     for chunk in sorted(listing.chunks | listing.stamps.keys()):
-        yield from range(upcoming, chunk)
+        if chunk > upcoming:
+            yield range(upcoming, chunk)
         upcoming = chunk + 1
 
 

@@ -176,7 +176,8 @@ class VideoDecoder:
         try:
             for packet in self._container.demux(self._stream):
                 stamp = packet.pts if packet.pts is not None else packet.dts
-                if packet.size and stamp is not None and not packet.is_discard:
+                is_whole = packet.size and not packet.is_corrupt  # the last may be cut where the file ends
+                if is_whole and stamp is not None and not packet.is_discard:
                     stamps.append(stamp)
                     keys.append(packet.is_keyframe)
                     places.append(packet.pos)

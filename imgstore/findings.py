@@ -78,6 +78,15 @@ def first_of(findings: Iterable[Finding]) -> Iterator[Finding]:
         yield Finding(last.severity, last.file, f"and {more} more like these", last.chunk)
 
 
+def not_too_many(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield findings; of those that say the same the first twenty, and then how many more there are."""
+    alike: dict[tuple[Severity, str], list[Finding]] = {}
+    for finding in findings:
+        alike.setdefault((finding.severity, finding.what), []).append(finding)
+    for same in alike.values():
+        yield from first_of(same)
+
+
 def shown(name: str) -> str:
     """Return a file's name as it can be printed, whatever a stranger made it."""
     return name if name.isprintable() else ascii(name)

@@ -17,7 +17,7 @@ from imgstore.chunk_check import ChunkCheck, ChunkRows, Tally
 from imgstore.contents import Progress, is_empty_chunk, missing_chunks
 from imgstore.errors import ChunkError, MetadataError, UnknownNameError
 from imgstore.extra import EXTRA_SUFFIXES
-from imgstore.findings import SEVERITIES, Finding, Verification, first_of, shown
+from imgstore.findings import SEVERITIES, Finding, Verification, first_of, not_too_many, shown
 from imgstore.index import ChunkIndex, StoreIndex, join_indexes, load_chunk_index
 from imgstore.journal import load_journal
 from imgstore.layout import (
@@ -101,7 +101,9 @@ def verify(
         frames=len(whole),
         decoded=sum(tally.decoded for tally in tallies),
         checksums=sum(tally.checksums for tally in tallies),
-        findings=tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),
+        findings=tuple(
+            sorted(not_too_many(findings), key=lambda finding: SEVERITIES.index(finding.severity))
+        ),
     )
 
 
@@ -181,14 +183,16 @@ class _Search:
             yield Finding("error", name, "it is a link, and links in a store are not followed; copy the file")
         for chunk in sorted(listing.stamps.keys() - listing.chunks):
             yield Finding("error", self._name(chunk), "it is missing, its index is there", chunk)
-        yield from first_of(
-            Finding("error", self._name(chunk), "it is missing", chunk) for chunk in missing_chunks(listing)
-        )
+        yield from first_of(self._missing(gap) for gap in missing_chunks(listing))
         for chunk in sorted(listing.chunks - listing.stamps.keys() - set(listing.journals)):
             if not is_empty_chunk(chunk_path(self._root, chunk, self._suffix)):
                 what = "it has neither index nor journal; its frames have no numbers and times"
                 yield Finding("error", self._name(chunk), what, chunk)
         yield from first_of(self._strays())
+
+    def _missing(self, gap: range) -> Finding:
+        more = f", and all up to {self._name(gap[-1])} are" if len(gap) > 1 else ""
+        return Finding("error", self._name(gap[0]), f"it is missing{more}", gap[0])
 
     def rows(self) -> tuple[list[ChunkRows], StoreIndex]:
         """Return what indexes and journals say of the frames, chunk by chunk and as a whole."""

@@ -20,12 +20,12 @@ _RESULTS = ".h5"
 def verify(
     stores: Annotated[list[Path], typer.Argument(metavar="STORE...", help="Folders of stores.")],
     fast: Annotated[
-        bool, typer.Option("--fast", help="Only checksums, indexes and journals; decode no frame.")
+        bool, typer.Option("--fast", help="Only checksums and indexes; decode no frame.")
     ] = False,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Chunks that are read at the same time; else one per core.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines: a list.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
     """Read all of a store and say in one table what is wrong with it. Nothing is changed.
 
