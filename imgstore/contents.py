@@ -153,7 +153,7 @@ class _Search:
 
 
 def missing_chunks(listing: Listing) -> Iterator[range]:
-    """Yield the numbers of chunks of which nothing is there though later ones are, those in a row together."""
+    """Yield the numbers of chunks of which nothing is there though later ones are, row by row."""
     upcoming = 0
     for chunk in sorted(listing.chunks | listing.stamps.keys()):
         if chunk > upcoming:

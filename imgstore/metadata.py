@@ -37,6 +37,7 @@ CLASSES = (DIRECTORY_CLASS, VIDEO_CLASS, MOTIF_CLASS)
 _CUTTING_FORMATS = ("mjpeg", "mjpeg/avi", "h264/mkv", "avc1/mp4")
 
 _LONGEST_NAME = 100  # characters
+_UNICODE_ENDS_OF_LINES = "\x85\u2028\u2029"
 _YEARS = range(2, 9999)  # whose moments every time zone can tell
 _INDEX_SUFFIXES = (".npz", ".yaml")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
@@ -184,10 +185,10 @@ def new_metadata(
         store["extension"] = suffix
     if padded:
         store["padded"] = True  # video frames are one pixel larger, to be even
-    content = {**{str(key): _plain(value) for key, value in user.items()}, STORE_KEY: store}
     try:
-        yaml.safe_dump(content)
-    except yaml.YAMLError as exc:
+        content = {**{str(key): _plain(value) for key, value in user.items()}, STORE_KEY: store}
+        parse_yaml(_dumped(content))  # what is too much for a reader is told while it can be changed
+    except (yaml.YAMLError, MetadataError, RecursionError) as exc:
         raise MetadataError(f"the metadata cannot be written as YAML: {_first_line(exc)}") from exc
     return content
 
@@ -195,7 +196,14 @@ def new_metadata(
 def save_metadata(file: Path, content: Mapping[str, Any]) -> None:
     """Write a metadata file; it appears complete or not at all."""
     with replacing(file) as stream:
-        stream.write(yaml.safe_dump(dict(content), allow_unicode=True).encode())
+        stream.write(_dumped(content))
+
+
+def _dumped(content: Mapping[str, Any]) -> bytes:
+    text = yaml.safe_dump(dict(content), allow_unicode=True)
+    if any(end in text for end in _UNICODE_ENDS_OF_LINES):  # PyYAML would read a space in their place
+        text = yaml.safe_dump(dict(content))
+    return text.encode(errors="replace")
 
 
 def merge_store_section(root: Path, section: Mapping[str, Any]) -> None:

@@ -31,8 +31,8 @@ def verify(
 
     Every frame is decoded; the frames of each chunk are counted against its index and its journal; files are
     compared with the checksums that were recorded when the chunk was finished; numbers, times and extra data
-    are looked through. It works on stores that are being written, on those of a writer that died, and on those
-    of other writers, which have no checksums.
+    are looked through. It works on stores that are being written, on those of a writer that died, and on
+    those of other writers, which have no checksums.
 
     An *error* is something lost, wrong or unfinished: damaged files, frames that cannot be read, missing
     chunks. A *warning* is odd, but everything can be read: times that step back, say. A *note* is good to
