@@ -92,7 +92,8 @@ class ChunkCheck:
         if rows.finished and self._recorded is not None:
             tally.findings += self._check_checksums(rows, self._recorded, tally)
         if self._decode:
-            tally.findings += self._check_images(rows, tally)
+            if len(rows.index.numbers):
+                tally.findings += self._check_images(rows, tally)
             if rows.finished or not self._live:
                 tally.findings += self._check_extra(rows)
         else:

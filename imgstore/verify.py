@@ -97,7 +97,7 @@ def verify(
     return Verification(
         file.parent,
         search.state,
-        chunks=len(rows),
+        chunks=len(whole.chunks),
         frames=len(whole),
         decoded=sum(tally.decoded for tally in tallies),
         checksums=sum(tally.checksums for tally in tallies),
@@ -209,6 +209,9 @@ class _Search:
             part = slice(place.start, place.stop)
             index = ChunkIndex(whole.numbers[part], whole.times[part])
             rows.append(ChunkRows(chunk, index, place.start, chunk in listing.stamps))
+        none = ChunkIndex(np.empty(0, np.int64), np.empty(0, np.float64))
+        others = listing.chunks & listing.stamps.keys() - set(chunks)  # empty, or their index is broken
+        rows += [ChunkRows(chunk, none, len(whole), finished=True) for chunk in sorted(others)]
         return rows, whole
 
     def _load_index(self, chunk: int) -> None:

@@ -137,6 +137,14 @@ def test_chunks_that_are_gone_are_named(make_store):
     assert "000002.mkv: it has neither index nor journal" in text
 
 
+def test_behind_a_broken_index_the_images_are_compared_all_the_same(make_store):
+    path = make_store(format="h264/mkv")
+    for name in ("000001.npz", "000001.mkv"):
+        (path / name).write_bytes((path / name).read_bytes()[:-50])
+    assert ("error", "000001.mkv") in findings(path)
+    assert imgstore.verify(path).decoded == 7
+
+
 def test_odd_numbers_and_times_are_named_with_where_they_begin(make_store):
     path = make_store(
         format="npy",
