@@ -11,7 +11,7 @@ from threading import Event, Lock
 import numpy as np
 
 from imgstore.cache import CACHE_FILENAME, load_cache
-from imgstore.checksums import CHECKSUMS_FILENAME, Checksums, load_checksums
+from imgstore.checksums import CHECKSUMS_FILENAME, Checksums, has_index, load_checksums
 from imgstore.chunk import chunk_path, index_stem
 from imgstore.chunk_check import ChunkCheck, ChunkRows, Tally
 from imgstore.contents import Progress, is_empty_chunk, missing_chunks
@@ -185,7 +185,8 @@ class _Search:
             yield Finding("error", self._name(chunk), "it is missing, its index is there", chunk)
         yield from first_of(self._missing(gap) for gap in missing_chunks(listing))
         for chunk in sorted(listing.chunks - listing.stamps.keys() - set(listing.journals)):
-            if not is_empty_chunk(chunk_path(self._root, chunk, self._suffix)):
+            finished_meanwhile = has_index(self._root, chunk, self._suffix)
+            if not (finished_meanwhile or is_empty_chunk(chunk_path(self._root, chunk, self._suffix))):
                 what = "it has neither index nor journal; its frames have no numbers and times"
                 yield Finding("error", self._name(chunk), what, chunk)
         yield from first_of(self._strays())
@@ -218,7 +219,8 @@ class _Search:
         try:
             index = load_chunk_index(index_stem(self._root, chunk, self._suffix))
         except ChunkError as exc:
-            self.problems.append(Finding("error", self._name(chunk), str(exc), chunk))
+            what = str(exc).replace(f"{self._root}/", "")
+            self.problems.append(Finding("error", self._name(chunk), what, chunk))
         else:
             if index is not None:
                 self._indexes[chunk] = index
