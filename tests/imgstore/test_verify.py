@@ -227,7 +227,7 @@ def test_a_store_that_is_being_written_is_checked_as_far_as_it_is_whole(tmp_path
             assert found.state == "recording"
             assert found.ok, found.findings
             assert {finding.severity for finding in found.findings} == {"note"}
-            assert n <= found.decoded <= n + 1
+            assert n - 5 <= found.decoded <= n + 1  # a chunk is shown when the one before is finished
     assert imgstore.verify(tmp_path / "a").findings == ()
 
 
