@@ -27,6 +27,7 @@ from imgstore.errors import (
     UnknownNameError,
     VideoError,
 )
+from imgstore.findings import SEVERITIES, Finding, Severity, Verification
 from imgstore.formats import FORMATS, FormatSettings
 from imgstore.frame import Frame, FrameSequence, FrameSink, FrameSource, FrameSpec, Image
 from imgstore.index import Gap, find_gaps
@@ -50,6 +51,7 @@ from imgstore.stores import (
 )
 from imgstore.streams import StreamWriter
 from imgstore.util import ensure_color, ensure_grayscale
+from imgstore.verify import verify
 from imgstore.video import VideoFile, open_source, open_video
 from imgstore.view import FrameView
 from imgstore.wav import SavedWav
@@ -65,6 +67,7 @@ except PackageNotFoundError:  # used from a checkout that is not installed
 __all__ = [
     "DEFAULT_FORMAT",
     "FORMATS",
+    "SEVERITIES",
     "AlignedStores",
     "AlignmentError",
     "ChunkError",
@@ -72,6 +75,7 @@ __all__ = [
     "ClosedError",
     "DirectoryImgStore",
     "EmptyStoreError",
+    "Finding",
     "FormatSettings",
     "Frame",
     "FrameFormatError",
@@ -93,6 +97,7 @@ __all__ = [
     "Repaired",
     "SavedWav",
     "SettingsError",
+    "Severity",
     "StoreAlignment",
     "StoreExistsError",
     "StoreInUseError",
@@ -102,6 +107,7 @@ __all__ = [
     "StreamSpec",
     "StreamWriter",
     "UnknownNameError",
+    "Verification",
     "VideoError",
     "VideoFile",
     "VideoImgStore",
@@ -123,4 +129,5 @@ __all__ = [
     "repair",
     "replacing",
     "test",
+    "verify",
 ]

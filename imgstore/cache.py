@@ -7,7 +7,6 @@ written works without.
 """
 
 import struct
-import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -16,24 +15,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import xxhash
 
 from imgstore.index import ChunkIndex, Ranking, StoreIndex, join_indexes
-from imgstore.layout import IndexStamp, replacing
+from imgstore.layout import IndexStamp, open_plain, replacing
 
 CACHE_FILENAME = ".frames.index"
 
-_MAGIC = b"ethoIDX1"
-_HEADER = struct.Struct("<8sQQQII")  # magic, chunks, frames, flags, CRC of the rows, CRC of the header
-_ROW = np.dtype(
-    [
-        ("chunk", "<i8"),
-        ("frames", "<i8"),
-        ("size", "<i8"),
-        ("changed_ns", "<i8"),
-        ("check", "<u4"),
-        ("", "V4"),
-    ]
-)
+_MAGIC = b"ethoIDX2"
+_HEADER = struct.Struct("<8sQQQQ")  # magic, chunks, frames, flags, XXH3 of these and of all that follows
+_ROW = np.dtype([("chunk", "<i8"), ("frames", "<i8"), ("size", "<i8"), ("changed_ns", "<i8")])
 _NUMBERS_RISE, _TIMES_RISE = 1, 2
 
 
@@ -57,13 +48,12 @@ class CachedIndex:
         chunks, sizes, changes = (self._rows[name].tolist() for name in ("chunk", "size", "changed_ns"))
         return dict(zip(chunks, map(IndexStamp, sizes, changes), strict=True))
 
-    def chunk_index(self, chunk: int) -> ChunkIndex | None:
-        """Return the copy of the index of one chunk, None if it is not as it was written."""
+    def chunk_index(self, chunk: int) -> ChunkIndex:
+        """Return the copy of the index of one chunk."""
         (place,) = np.flatnonzero(self._rows["chunk"] == chunk)
         start = int(self._rows["frames"][:place].sum())
         part = slice(start, start + int(self._rows["frames"][place]))
-        index = ChunkIndex(self._arrays[0][part], self._arrays[1][part])
-        return index if _check(index) == self._rows["check"][place] else None
+        return ChunkIndex(self._arrays[0][part], self._arrays[1][part])
 
     def whole(self) -> StoreIndex:
         """Return the index of the store that it was made for."""
@@ -83,22 +73,23 @@ def load_cache(root: Path) -> CachedIndex | None:
     """Return the cache of a store, None if there is none that is whole."""
     file = root / CACHE_FILENAME
     try:
-        data = np.memmap(file, np.uint8, "r")
+        with open_plain(file) as stream:
+            data = np.memmap(stream, np.uint8, "r")
     except (OSError, ValueError):
         return None
     if len(data) < _HEADER.size:
         return None
     head = data[: _HEADER.size].tobytes()
-    magic, chunks, frames, flags, rows_check, head_check = _HEADER.unpack(head)
-    if magic != _MAGIC or head_check != zlib.crc32(head[:-4]):
-        return None
+    magic, chunks, frames, flags, check = _HEADER.unpack(head)
     orders = 2 * (not flags & _NUMBERS_RISE) + 2 * (not flags & _TIMES_RISE)
     rows_end = _HEADER.size + chunks * _ROW.itemsize
-    if len(data) != rows_end + 8 * frames * (2 + orders):
+    if magic != _MAGIC or len(data) != rows_end + 8 * frames * (2 + orders):
         return None
     plain = data.view(np.ndarray)  # of the map, without the map's slowness
+    if check != _check(head[:-8], plain[_HEADER.size :]):
+        return None
     rows = plain[_HEADER.size : rows_end].view(_ROW)
-    if zlib.crc32(rows.tobytes()) != rows_check or rows["frames"].sum() != frames:
+    if rows["frames"].min(initial=0) < 0 or rows["frames"].sum() != frames:
         return None
     kinds = [np.int64, np.float64]
     kinds += [] if flags & _NUMBERS_RISE else [np.int64, np.int64]
@@ -124,7 +115,6 @@ def save_cache(root: Path, indexes: Mapping[int, ChunkIndex], stamps: Mapping[in
     rows["frames"] = [len(index.numbers) for index in indexes.values()]
     rows["size"] = [stamps[chunk].size for chunk in chunks]
     rows["changed_ns"] = [stamps[chunk].changed_ns for chunk in chunks]
-    rows["check"] = [_check(index) for index in indexes.values()]
     flags, arrays = 0, [whole.numbers, whole.times]
     for flag, ranking in ((_NUMBERS_RISE, whole.by_number), (_TIMES_RISE, whole.by_time)):
         if len(ranking.values) == len(whole) and not len(ranking.order):
@@ -135,15 +125,16 @@ def save_cache(root: Path, indexes: Mapping[int, ChunkIndex], stamps: Mapping[in
         order[: len(ranking.order)] = ranking.order  # shorter where times are unknown
         values[: len(ranking.values)] = ranking.values
         arrays += [order, values]
-    head = _HEADER.pack(_MAGIC, len(chunks), len(whole), flags, zlib.crc32(rows.tobytes()), 0)[:-4]
+    parts = [rows, *map(np.ascontiguousarray, arrays)]
+    head = _HEADER.pack(_MAGIC, len(chunks), len(whole), flags, 0)[:-8]
     with suppress(OSError), replacing(root / CACHE_FILENAME) as file:
-        file.write(head + struct.pack("<I", zlib.crc32(head)))
-        file.write(rows.tobytes())
-        for values in arrays:
-            file.write(np.ascontiguousarray(values).data)
+        file.write(head + _check(head, *parts).to_bytes(8, "little"))
+        for part in parts:
+            file.write(part.data)
 
 
-def _check(index: ChunkIndex) -> int:
-    return zlib.crc32(
-        np.ascontiguousarray(index.times).data, zlib.crc32(np.ascontiguousarray(index.numbers).data)
-    )
+def _check(head: bytes, *parts: npt.NDArray[Any]) -> int:
+    digest = xxhash.xxh3_64(head)
+    for part in parts:
+        digest.update(part.data.cast("B") if part.size else b"")
+    return digest.intdigest()

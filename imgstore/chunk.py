@@ -1,5 +1,6 @@
 """The chunk being written: images, journal, extra data, and in the end its index."""
 
+import os
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,9 +26,9 @@ def chunk_path(root: Path, chunk: int, suffix: str) -> Path:
 def find_chunk(root: Path, chunk: int, suffix: str) -> Path:
     """Return where the images of a chunk lie: `chunk_path`, or a video with another ending in its stead."""
     path = chunk_path(root, chunk, suffix)
-    if suffix not in VIDEO_SUFFIXES or path.exists():
+    if suffix not in VIDEO_SUFFIXES or os.path.lexists(path):
         return path
-    return next((other for end in VIDEO_SUFFIXES if (other := path.with_suffix(end)).is_file()), path)
+    return next((other for end in VIDEO_SUFFIXES if os.path.lexists(other := path.with_suffix(end))), path)
 
 
 def index_stem(root: Path, chunk: int, suffix: str) -> Path:
@@ -85,6 +86,11 @@ class OpenChunk:
         """Whether an append failed, so that what the chunk holds after the last journalled frame is unknown,
         or the disk could not keep what it had taken, so that nothing of it is certain."""
         return self._broken or self._suspect
+
+    @property
+    def number(self) -> int:
+        """Of the chunk in its store."""
+        return self._number
 
     def __len__(self) -> int:
         return len(self._numbers)

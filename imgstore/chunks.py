@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from imgstore.cache import CACHE_FILENAME
+from imgstore.checksums import keep_checksums, keeps_checksums
 from imgstore.errors import ChunkError, FrameFormatError
 from imgstore.extra import EXTRA_SUFFIXES, find_extra
 from imgstore.index import ChunkIndex, save_chunk_index
@@ -51,6 +52,7 @@ def insert_chunk(
     except OSError as exc:
         raise ChunkError(f"{video} cannot be made the chunk {place} ({exc.strerror})") from exc
     save_chunk_index(stem.with_suffix(".npz"), index, metadata.store)
+    writer.record_checksums(chunk)
     return chunk
 
 
@@ -66,6 +68,8 @@ def remove_chunks(root: Path, suffix: str) -> None:
     for file in stream_files(root):
         file.unlink(missing_ok=True)
     (root / CACHE_FILENAME).unlink(missing_ok=True)
+    if keeps_checksums(root):
+        keep_checksums(root)
     for chunk in find_chunks(root, suffix):
         path = root / chunk_name(chunk)
         for ending in (".npz", ".yaml", suffix or ".npz", *EXTRA_SUFFIXES):

@@ -1,9 +1,10 @@
 """What frames a store holds: indexes of chunks, journals of unfinished ones, and what is wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 from imgstore.cache import CachedIndex, load_cache, save_cache
@@ -102,9 +103,7 @@ class _Search:
 
         def read(chunk: int) -> ChunkIndex | ChunkError | None:
             if cache is not None and cached.get(chunk) == stamps[chunk]:
-                index = cache.chunk_index(chunk)
-                if index is not None:
-                    return index
+                return cache.chunk_index(chunk)
             try:
                 return load_chunk_index(index_stem(self._root, chunk, self._suffix))
             except ChunkError as exc:
@@ -147,10 +146,11 @@ class _Search:
 
     def _name_gaps(self, listing: Listing) -> None:
         """Name chunks that are missing, in part or as a whole, and those of which nothing is known."""
-        for chunk in listing.stamps.keys() - listing.chunks:
+        for name in listing.links:
+            self._problems.append(f"{self._root / name} is a link, and links in a store are not followed")
+        for chunk in sorted(listing.stamps.keys() - listing.chunks):
             self._problems.append(f"{self._path(chunk)} is missing; its frames cannot be read")
-        known = listing.chunks | listing.stamps.keys()
-        gaps = sorted(set(range(max(known, default=-1))) - known)
+        gaps = [*islice(chain.from_iterable(missing_chunks(listing)), _MOST_NAMES + 1)]
         if gaps:
             names = ", ".join(map(chunk_name, gaps[:_MOST_NAMES])) + (
                 " ..." if len(gaps) > _MOST_NAMES else ""
@@ -165,6 +165,15 @@ class _Search:
 
     def _path(self, chunk: int) -> Path:
         return chunk_path(self._root, chunk, self._suffix)
+
+
+def missing_chunks(listing: Listing) -> Iterator[range]:
+    """Yield the numbers of chunks of which nothing is there though later ones are, row by row."""
+    upcoming = 0
+    for chunk in sorted(listing.chunks | listing.stamps.keys()):
+        if chunk > upcoming:
+            yield range(upcoming, chunk)
+        upcoming = chunk + 1
 
 
 def _readable(reader: ChunkReader, offset: int) -> bool:

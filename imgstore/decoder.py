@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Literal, cast
 
 import av
 import cv2
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
@@ -40,6 +41,14 @@ Threading = Literal["AUTO", "SLICE"]
 
 _START_CODE = re.compile(rb"\x00\x00\x01(.)", re.DOTALL)
 _SLICES = (1, 5)
+_CONTAINERS = (
+    *("matroska", "webm", "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "avi", "mpegts", "mpeg", "mpegvideo"),
+    *("asf", "flv", "ogg", "nut", "ivf", "gif", "mxf", "dv", "h264", "hevc", "m4v", "mjpeg", "obu", "av1"),
+)
+_OPTIONS = {  # FFmpeg goes by content: a playlist called 000000.mkv would make it read other files
+    "format_whitelist": ",".join(_CONTAINERS),
+    "protocol_whitelist": "file",
+}
 
 _TO_FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 
@@ -89,6 +98,9 @@ class VideoDecoder:
             raise
         self._decoded: Iterator[VideoFrame] = iter(())
         self._next = len(self)  # position that the decoder yields next; at the end: nothing is running
+        self._reach = len(self)  # position up to which it may be decoded from the start
+        self._broken: dict[int, int] = {}  # keyframe to the first position that cannot be decoded from it
+        self._last_failed = 0
 
     def __len__(self) -> int:
         return len(self._pts)
@@ -116,12 +128,19 @@ class VideoDecoder:
         keyframe = int(self._keyframes[np.searchsorted(self._keyframes, position, side="right") - 1])
         if keyframe <= self._next <= position:
             return self._image(self._decode_to(position))
+        if position >= self._broken.get(keyframe, len(self)):
+            raise VideoError(
+                f"frame {position} of {self._path} cannot be decoded (one that it needs is broken)"
+            )
         try:
+            self._last_failed = keyframe
             self._seek(keyframe)
             frame = self._decode_to(position)
-        except VideoError:  # some containers, MPEG-TS say, cannot be entered in the middle
-            self._restart()
-            frame = self._decode_to(position)
+        except VideoError:
+            self._broken[keyframe] = max(self._last_failed, keyframe)
+            if position >= self._reach:
+                raise
+            frame = self._decode_from_start(keyframe, position)
         return self._image(frame)
 
     def close(self) -> None:
@@ -139,15 +158,21 @@ class VideoDecoder:
 
     def _open(self) -> None:
         try:
-            self._container: InputContainer = av.open(str(self._path))
+            self._container: InputContainer = open_container(self._path)
         except (av.FFmpegError, OSError) as exc:
             raise VideoError(f"{self._path} cannot be read as video ({_reason(exc)})") from exc
-        if not self._container.streams.video:
-            self._container.close()
-            raise VideoError(f"{self._path} holds no video")
-        self._stream: VideoStream = self._container.streams.video[0]
-        self._stream.thread_type = self._threading
-        self._stream.codec_context.thread_count = self._threads
+        self._find_stream()
+
+    def _find_stream(self) -> None:
+        for stream in self._container.streams.video[:1]:
+            self._stream: VideoStream = stream
+            codec = cast("VideoCodecContext | None", stream.codec_context)
+            if codec is not None:  # FFmpeg knows it
+                stream.thread_type = self._threading
+                codec.thread_count = self._threads
+                return
+        self._container.close()
+        raise VideoError(f"{self._path} holds no video of a known codec")
 
     def _list_packets(self) -> None:
         stamps: list[int] = []
@@ -156,7 +181,8 @@ class VideoDecoder:
         try:
             for packet in self._container.demux(self._stream):
                 stamp = packet.pts if packet.pts is not None else packet.dts
-                if packet.size and stamp is not None and not packet.is_discard:
+                is_whole = packet.size and not packet.is_corrupt  # the last may be cut where the file ends
+                if is_whole and stamp is not None and not packet.is_discard:
                     if not stamps and _has_slices(packet):
                         self._threading = self._stream.thread_type = "SLICE"
                     stamps.append(stamp)
@@ -184,12 +210,19 @@ class VideoDecoder:
         self._decoded = self._decode_from(keyframe)
         self._next = keyframe
 
-    def _restart(self) -> None:
-        """Make the decoder run from the start of the file, as it did when the packets were listed."""
+    def _decode_from_start(self, keyframe: int, position: int) -> VideoFrame:
+        """Return a frame by way of all before: MPEG-TS and its like cannot be entered everywhere."""
         self.close()
         self._open()
         self._decoded = self._container.decode(self._stream)
         self._next = 0
+        try:
+            frame = self._decode_to(position)
+        except VideoError:
+            self._reach = self._last_failed
+            raise
+        del self._broken[keyframe]
+        return frame
 
     def _decode_from(self, keyframe: int) -> Iterator[VideoFrame]:
         """Yield frames from the packet of a keyframe on; none if the container does not come to it."""
@@ -217,14 +250,21 @@ class VideoDecoder:
                 if place > self._next:
                     break  # the decoder left one out: it is broken
                 if place == self._next or self._stamp(frame) == self._pts[self._next]:
+                    self._check(frame)
                     self._next += 1
                     return frame
-        except (av.FFmpegError, OSError) as exc:
+        except (av.FFmpegError, OSError, VideoError) as exc:
             reason = _reason(exc)
         else:
             reason = "the decoder gave another frame or none"
-        broken, self._next = self._next, len(self)
-        raise VideoError(f"frame {broken} of {self._path} cannot be decoded ({reason})")
+        self._last_failed, self._next = self._next, len(self)
+        raise VideoError(f"frame {self._last_failed} of {self._path} cannot be decoded ({reason})")
+
+    def _check(self, frame: VideoFrame) -> None:
+        if frame.is_corrupt:
+            raise VideoError("part of it is lost, and made up by the decoder")
+        if (frame.height, frame.width) != self.shape[:2]:
+            raise VideoError(f"it is of {frame.height} rows and {frame.width} columns")
 
     def _image(self, frame: VideoFrame) -> Image:
         return image_of(frame, colour=self._colour, dtype=self._dtype, options=self._options)
@@ -234,6 +274,11 @@ class VideoDecoder:
         if stamp is None:
             raise VideoError(f"a frame of {self._path} has no presentation time")
         return stamp
+
+
+def open_container(path: Path) -> InputContainer:
+    """Open a video and nothing that it may lead to. Raises FFmpegError, OSError."""
+    return av.open(f"file:{path}", "r", options=_OPTIONS, metadata_errors="replace")
 
 
 def _has_slices(packet: "Packet[VideoStream]") -> bool:

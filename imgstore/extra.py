@@ -13,12 +13,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from imgstore.errors import ChunkError
-from imgstore.layout import chunk_name, is_chunk_name, list_store, replacing
+from imgstore.layout import chunk_name, is_chunk_name, list_store, open_plain, read_whole, replacing
 from imgstore.motif import BEFORE, kind_of, read_all_signals, read_attributes
 
 EXTRA_SUFFIX = ".extra.json"
 MOTIF_RECORDS_SUFFIX = ".extra_data.json"
 MOTIF_SIGNALS_SUFFIX = ".extra_data.h5"
+_MOST_BYTES = 1 << 30  # of a file of records
+_MOST_CELLS = 10_000_000  # of a table that has more than the usual columns
+_USUAL_COLUMNS = 200
 _CLOSING = {"{": "}", "[": "]"}
 EXTRA_SUFFIXES = (EXTRA_SUFFIX, MOTIF_RECORDS_SUFFIX, MOTIF_SIGNALS_SUFFIX)
 
@@ -157,8 +160,12 @@ def load_extra_file(file: ExtraFile) -> pd.DataFrame:
     """Return what stands in a file of extra data. Raises ChunkError if it is broken."""
     if file.path.suffix == ".h5":
         return read_all_signals(file.path)
-    table = pd.DataFrame(read_records(file.path))
-    return table if file.beside else _in_order(table)
+    records = read_records(file.path)
+    try:
+        table = pd.DataFrame(records)
+        return table if file.beside else _in_order(table)
+    except (TypeError, ValueError, OverflowError) as exc:  # no numbers where Motif has numbers
+        raise ChunkError(f"{file.path} is broken ({exc})") from exc
 
 
 def sample_rate(files: Iterable[ExtraFile]) -> float:
@@ -180,15 +187,23 @@ def sample_rate(files: Iterable[ExtraFile]) -> float:
 def read_records(file: Path) -> list[dict[str, Any]]:
     """Return the records of a JSON file; of one whose writer died, the whole ones. Raises ChunkError."""
     try:
-        text = file.read_text(encoding="utf-8")
+        with open_plain(file) as stream:
+            text = read_whole(stream, _MOST_BYTES).decode()
     except (OSError, UnicodeDecodeError) as exc:
-        raise ChunkError(f"{file} is broken ({exc})") from exc
+        raise ChunkError(f"{file} is broken ({getattr(exc, 'strerror', None) or exc})") from exc
     try:
         records = json.loads(text)
     except (ValueError, RecursionError) as exc:
         return _whole_records(text, file, exc)
+    return _checked(records, file)
+
+
+def _checked(records: object, file: Path) -> list[dict[str, Any]]:
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise ChunkError(f"{file} is broken: it holds no list of records")
+    columns = set().union(*records)
+    if len(columns) * len(records) > max(_MOST_CELLS, _USUAL_COLUMNS * len(records)):
+        raise ChunkError(f"{file} would make a table of {len(records)} rows and {len(columns)} columns")
     return records
 
 
@@ -197,48 +212,58 @@ def mend_records(file: Path) -> None:
 
     Raises ChunkError if it is broken otherwise, OSError.
     """
-    try:
-        json.loads(file.read_bytes())
-    except ValueError:
+    if ends_early(file):
         records = read_records(file)
         with replacing(file) as stream:
             stream.write(json.dumps(records).encode())
 
 
+def ends_early(file: Path) -> bool:
+    """Return whether the end of a list of records is missing. Raises OSError."""
+    with open_plain(file) as stream:
+        return not read_whole(stream, _MOST_BYTES).rstrip().endswith(b"]")
+
+
 def _whole_records(text: str, file: Path, reason: Exception) -> list[dict[str, Any]]:
     """Return the records of a list whose end is missing; where it is broken otherwise, raise."""
     records: list[dict[str, Any]] = []
-    rest = text.strip()
-    if rest and rest[0] != "[":
+    place = _next_value(text, 0)
+    if place < len(text) and text[place] != "[":
         raise ChunkError(f"{file} is broken ({reason})") from reason
     decoder = json.JSONDecoder()
-    rest = rest[1:].lstrip(", ")
-    while rest:
+    place = _next_value(text, place + 1)
+    while place < len(text):
         try:
-            record, end = decoder.raw_decode(rest)
+            record, place = decoder.raw_decode(text, place)
         except (ValueError, RecursionError):
-            if _is_cut(rest):
+            if _is_cut(text, place):
                 break
             raise ChunkError(f"{file} is broken ({reason})") from reason
         records.append(record)
-        rest = rest[end:].lstrip(", ")
-    return records
+        place = _next_value(text, place)
+    return _checked(records, file)
 
 
-def _is_cut(text: str) -> bool:
-    """Return whether `text` is the beginning of a JSON object, and no whole one."""
-    due, quoted, escaped = "", False, False  # due: the brackets that have to close, the next one first
-    for char in text:
+def _next_value(text: str, place: int) -> int:
+    """Return where the next value begins, or the end of the text."""
+    while place < len(text) and text[place] in ", \t\r\n":
+        place += 1
+    return place
+
+
+def _is_cut(text: str, start: int) -> bool:
+    """Return whether `text` holds from `start` on the beginning of a JSON object, and no whole one."""
+    due, quoted, escaped = [], False, False  # due: the brackets that have to close, the next one last
+    for place in range(start, len(text)):
+        char = text[place]
         if quoted:
             quoted, escaped = escaped or char != '"', not escaped and char == "\\"
             continue
         quoted = char == '"'
         if char in "{[":
-            due = _CLOSING[char] + due
-        elif char in "}]":
-            if not due.startswith(char):
-                return False
-            due = due[1:]
+            due.append(_CLOSING[char])
+        elif char in "}]" and (not due or due.pop() != char):
+            return False
         if not due:
             return False
     return True

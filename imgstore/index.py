@@ -1,12 +1,9 @@
 """Which frame lies where: arithmetic on arrays, and the index file of a chunk."""
 
 import json
-import threading
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -14,13 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from imgstore.errors import ChunkError, FrameIndexError, FrameNotFoundError
-from imgstore.layout import replacing
-from imgstore.npz import read_stored_npz
+from imgstore.layout import open_plain, read_whole, replacing
+from imgstore.npz import read_npz
 from imgstore.safe_yaml import parse_yaml
 
-_NUMPY_LOAD = (
-    threading.Lock()
-)  # np.load parses headers with `ast`, which Python 3.11 cannot do in two threads
+_MOST_BYTES = 1 << 28  # of an index: 16 million frames in one chunk
 
 Numbers = npt.NDArray[np.int64]
 TimeMatch: TypeAlias = Literal["nearest", "before", "after", True]
@@ -54,35 +49,34 @@ def load_chunk_index(stem: Path) -> ChunkIndex | None:
 
     Raises ChunkError, naming the file, if it is broken.
     """
-    file = stem.with_name(stem.name + ".npz")
-    try:
-        if file.is_file():
-            data = file.read_bytes()
-            numbers, times = read_stored_npz(data) or _load_npz(data)
-        else:
-            file = stem.with_name(stem.name + ".yaml")
-            if not file.is_file():
-                return None
-            content: Any = parse_yaml(file.read_bytes())
-            numbers, times = np.asarray(content["frame_number"]), np.asarray(content["frame_time"])
-        index = ChunkIndex(_as_numbers(numbers), times.astype(np.float64))
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as exc:
-        raise ChunkError(f"the index {file} is broken ({exc})") from exc
-    if index.numbers.ndim != 1 or index.numbers.shape != index.times.shape:
-        raise ChunkError(f"the index {file} is broken: {numbers.shape} numbers, {times.shape} times")
-    return index
+    for ending, read in ((".npz", read_npz), (".yaml", _read_yaml)):
+        file = stem.with_name(stem.name + ending)
+        try:
+            with open_plain(file) as stream:
+                return _as_index(*read(read_whole(stream, _MOST_BYTES)))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, TypeError, KeyError, OverflowError) as exc:
+            raise ChunkError(f"the index {file} is broken ({exc})") from exc
+    return None
 
 
-def _load_npz(data: bytes) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    with _NUMPY_LOAD, np.load(BytesIO(data), allow_pickle=False) as content:
-        return content["frame_number"], content["frame_time"]
+def _read_yaml(data: bytes) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    content: Any = parse_yaml(data)
+    return np.asarray(content["frame_number"]), np.asarray(content["frame_time"])
 
 
-def _as_numbers(values: npt.NDArray[Any]) -> Numbers:
-    whole = values.astype(np.int64)
-    if not np.array_equal(whole, values):
+def _as_index(numbers: npt.NDArray[Any], times: npt.NDArray[Any]) -> ChunkIndex:
+    """Return the index of these rows. Raises ValueError if they are none."""
+    if numbers.ndim != 1 or numbers.shape != times.shape:
+        raise ValueError(f"{numbers.shape} numbers, {times.shape} times")
+    if numbers.dtype.kind not in "iuf" or times.dtype.kind not in "iuf":
+        raise ValueError(f"its numbers are {numbers.dtype}, its times {times.dtype}")
+    with np.errstate(invalid="ignore"):
+        whole = numbers.astype(np.int64)
+    if not np.array_equal(whole, numbers):
         raise ValueError("frame numbers are not whole")
-    return whole
+    return ChunkIndex(whole, times.astype(np.float64))
 
 
 class Ranking(NamedTuple):

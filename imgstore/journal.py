@@ -14,10 +14,14 @@ import numpy as np
 
 from imgstore.errors import ChunkError
 from imgstore.index import ChunkIndex
+from imgstore.layout import open_plain
 
 _BODY = struct.Struct("<qdI")
 _CHECK = struct.Struct("<I")
 _RECORD = np.dtype([("number", "<i8"), ("time", "<f8"), ("count", "<u4"), ("check", "<u4")])
+_BLOCK = (
+    50_000 * _RECORD.itemsize
+)  # bytes that are read at a time: of a file that promises more than it holds
 
 
 class Journal:
@@ -66,15 +70,21 @@ class Journal:
 
 def load_journal(path: Path, start: int = 0) -> ChunkIndex:
     """Return the valid records of a journal from record `start` on. Raises ChunkError."""
+    parts = []
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             file.seek(start * _RECORD.itemsize)
-            data = file.read()
+            valid = start
+            while data := file.read(_BLOCK):
+                records = np.frombuffer(data, _RECORD, len(data) // _RECORD.itemsize)
+                parts.append(records[: _valid_records(data, records, valid)])
+                valid += len(parts[-1])
+                if len(parts[-1]) * _RECORD.itemsize < _BLOCK:
+                    break
     except OSError as exc:
         raise ChunkError(f"the journal {path} cannot be read ({exc.strerror})") from exc
-    records = np.frombuffer(data, _RECORD, len(data) // _RECORD.itemsize)
-    valid = _valid_records(data, records, start)
-    return ChunkIndex(records["number"][:valid].astype(np.int64), records["time"][:valid].astype(np.float64))
+    found = np.concatenate([np.empty(0, _RECORD), *parts])
+    return ChunkIndex(found["number"].astype(np.int64), found["time"].astype(np.float64))
 
 
 def _valid_records(data: bytes, records: np.ndarray, start: int) -> int:

@@ -5,7 +5,9 @@ import fcntl
 import json
 import os
 import re
+import secrets
 import socket
+import stat
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from io import FileIO
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, BinaryIO, NamedTuple
 
 from imgstore.errors import StoreInUseError
 
@@ -23,8 +25,10 @@ LOCK_FILENAME = ".lock"
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv")
 """Endings of chunk files that the readers of stores know."""
 
-_CHUNK_NAME = re.compile(r"[0-9]{6,}")
-_JOURNAL_NAME = re.compile(r"\.([0-9]{6,})\.journal")
+_LONGEST_HOLDER = 1000  # characters that a lock file says
+
+_CHUNK_NAME = re.compile(r"[0-9]{6}|[1-9][0-9]{6,17}")  # of each number one name only, in 64 bits
+_JOURNAL_NAME = re.compile(rf"\.({_CHUNK_NAME.pattern})\.journal")
 
 
 def chunk_name(chunk: int) -> str:
@@ -49,11 +53,14 @@ def find_chunks(root: Path, suffix: str) -> list[int]:
     found = []
     for entry in os.scandir(root):
         stem, dot, ending = entry.name.partition(".")
-        if dot + ending == suffix and is_chunk_name(stem):
-            is_chunk = entry.is_file() if suffix else entry.is_dir()
-            if is_chunk:
-                found.append(int(stem))
+        if dot + ending == suffix and _CHUNK_NAME.fullmatch(stem) and _is_chunk(entry, suffix):
+            found.append(int(stem))
     return sorted(found)
+
+
+def _is_chunk(entry: os.DirEntry[str], suffix: str) -> bool:
+    """Return whether an entry is a file or a folder, as a chunk has to be, and not a link to one."""
+    return entry.is_file(follow_symlinks=False) if suffix else entry.is_dir(follow_symlinks=False)
 
 
 class IndexStamp(NamedTuple):
@@ -78,11 +85,13 @@ class Listing(NamedTuple):
         an index, in one with another ending: FlyHostel's recorder writes its first chunk as `.avi`.
     stamps : numbers of the chunks that have an index, in order, to its stamp.
     journals : numbers of the chunks that have a journal, in order.
+    links : names of chunks, indexes and journals that are symbolic links, which are not followed.
     """
 
     chunks: set[int]
     stamps: dict[int, IndexStamp]
     journals: list[int]
+    links: list[str]
 
 
 def list_store(root: Path, suffix: str) -> Listing:
@@ -92,7 +101,7 @@ def list_store(root: Path, suffix: str) -> Listing:
     ----------
     suffix : see `find_chunks`.
     """
-    chunks, stamps, journals, others = set(), {}, [], set()
+    chunks, stamps, journals, links, others = set(), {}, [], [], set()
     with os.scandir(root) as entries:
         for entry in entries:
             name = entry.name
@@ -101,27 +110,30 @@ def list_store(root: Path, suffix: str) -> Listing:
                     journals.append(int(match[1]))
                 continue
             stem, dot, ending = name.partition(".")
-            if not (stem.isdecimal() and stem.isascii() and len(stem) >= 6):
+            if not _CHUNK_NAME.fullmatch(stem):
                 continue
-            if dot + ending == suffix and (entry.is_file() if suffix else entry.is_dir()):
+            is_index = suffix and ending in ("npz", "yaml")
+            if (dot + ending == suffix or is_index) and entry.is_symlink():
+                links.append(name)
+            elif dot + ending == suffix and _is_chunk(entry, suffix):
                 chunks.add(int(stem))
-            elif suffix in VIDEO_SUFFIXES and dot + ending in VIDEO_SUFFIXES:
+            elif suffix in VIDEO_SUFFIXES and dot + ending in VIDEO_SUFFIXES and _is_chunk(entry, suffix):
                 others.add(int(stem))
-            elif suffix and ending in ("npz", "yaml") and (ending == "npz" or int(stem) not in stamps):
-                found = entry.stat()
+            elif is_index and (ending == "npz" or int(stem) not in stamps):
+                found = entry.stat(follow_symlinks=False)
                 stamps[int(stem)] = IndexStamp(found.st_size, found.st_mtime_ns)
     for chunk in chunks - stamps.keys() - set(journals) if suffix else chunks:
         if (mark := _index_stamp(root, chunk, suffix)) is not None:
             stamps[chunk] = mark  # of a chunk that was finished while the folder was listed, its journal gone
     chunks |= others & stamps.keys()
-    return Listing(chunks, dict(sorted(stamps.items())), sorted(journals))
+    return Listing(chunks, dict(sorted(stamps.items())), sorted(journals), sorted(links))
 
 
 def _index_stamp(root: Path, chunk: int, suffix: str) -> IndexStamp | None:
     stem = f"{root}/{chunk_name(chunk)}" + ("" if suffix else "/index")
     for ending in ("npz", "yaml"):
         try:
-            found = os.stat(f"{stem}.{ending}")  # noqa: PTH116  # much faster
+            found = os.lstat(f"{stem}.{ending}")
         except OSError:
             continue
         return IndexStamp(found.st_size, found.st_mtime_ns)
@@ -137,14 +149,14 @@ def journal_path(root: Path, chunk: int) -> Path:
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Write a file that appears complete or not at all.
 
-    What the block writes goes to a dot-file beside `path`; it is synced and renamed when the block ends,
+    What the block writes goes to a new dot-file beside `path`; it is synced and renamed when the block ends,
     and removed when it raises.
     """
-    beside = path.with_name(f".{path.name}.partial")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")  # several may write at a time
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "this folder does not exist", str(path.parent))
     try:
-        with beside.open("wb") as file:
+        with beside.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -159,6 +171,46 @@ def write_whole(file: FileIO, data: memoryview) -> None:
     """Write all of `data` to an unbuffered file, which may take it in parts. Raises OSError."""
     while data:
         data = data[file.write(data) :]
+
+
+def check_plain(path: Path) -> os.stat_result:
+    """Return the status of a file of a store. Raises OSError unless it is a plain file.
+
+    A store that comes from somewhere else may hold links, which lead to files that are none of its business,
+    and pipes and devices, which never end.
+    """
+    return _checked_plain(path, os.lstat(path))
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """Open a file of a store for reading. Raises OSError unless it is a plain file; see `check_plain`."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as exc:
+        if exc.errno == errno.ELOOP:
+            check_plain(path)
+        raise
+    try:
+        _checked_plain(path, os.fstat(handle))
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_whole(file: BinaryIO, most: int) -> bytes:
+    """Return what stands in an open file. Raises OSError if that is more than `most` bytes."""
+    if os.fstat(file.fileno()).st_size > most:
+        raise OSError(errno.EFBIG, f"it is over {most} bytes")
+    return file.read()
+
+
+def _checked_plain(path: Path, found: os.stat_result) -> os.stat_result:
+    if stat.S_ISLNK(found.st_mode):
+        raise OSError(errno.ELOOP, "it is a link, and links in a store are not followed", str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    return found
 
 
 def sync(path: Path) -> None:
@@ -193,18 +245,31 @@ class StoreLock:
 
     def _locked(self) -> IO[str]:
         while True:
-            file = self._path.open("a+", encoding="utf-8")
+            file = self._open()
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as exc:
                 file.seek(0)
-                holder = file.read().strip() or "another process"
+                holder = file.read(_LONGEST_HOLDER).strip() or "another process"
                 file.close()
                 raise StoreInUseError(f"{self._path.parent} is being written by {holder}") from exc
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(file.fileno()), self._path.stat()):
                     return file
             file.close()  # it was removed, by who had it, just before it was locked
+
+    def _open(self) -> IO[str]:
+        """Open the lock file, made if need be, for it is going to be emptied: never what a link leads to."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            if self._path.exists() or self._path.is_symlink():
+                check_plain(self._path)
+            handle = os.open(self._path, flags, 0o666)
+        except OSError as exc:
+            if exc.errno not in (errno.ELOOP, errno.EINVAL, errno.EISDIR):
+                raise
+            raise StoreInUseError(f"{self._path} is no plain file; remove it if nobody writes there") from exc
+        return os.fdopen(handle, "a+", encoding="utf-8", errors="replace")
 
     def release(self) -> None:
         """Remove the lock file and let go. Does nothing if the lock is not held. Raises OSError."""
@@ -230,9 +295,13 @@ def _let_go(lock: "weakref.ref[StoreLock]") -> None:
 def writer_state(root: Path) -> str:
     """Say what the lock file tells: "complete", "recording", or "interrupted" if the writer died."""
     try:
-        file = (root / LOCK_FILENAME).open("rb")
+        file = open_plain(root / LOCK_FILENAME)
     except FileNotFoundError:
         return "complete"
+    except OSError as exc:
+        if exc.errno in (errno.ELOOP, errno.EINVAL):
+            return "interrupted"  # no writer's
+        raise
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,5 +1,6 @@
 """`metadata.yaml`: parse, check, dump. Nothing else reads it."""
 
+import os
 import re
 import uuid
 from collections.abc import Mapping
@@ -18,12 +19,11 @@ from imgstore.errors import (
     FrameFormatError,
     MetadataError,
     NotAStoreError,
-    SettingsError,
     UnknownNameError,
 )
 from imgstore.formats.settings import FormatSettings, parse_settings
 from imgstore.frame import FrameSpec
-from imgstore.layout import METADATA_FILENAME, replacing
+from imgstore.layout import METADATA_FILENAME, open_plain, read_whole, replacing
 from imgstore.safe_yaml import MAX_BYTES, parse_yaml
 
 STORE_KEY = "__store"
@@ -36,6 +36,10 @@ CLASSES = (DIRECTORY_CLASS, VIDEO_CLASS, MOTIF_CLASS)
 
 _CUTTING_FORMATS = ("mjpeg", "mjpeg/avi", "h264/mkv", "avc1/mp4")
 
+_LONGEST_NAME = 100  # characters
+_UNICODE_ENDS_OF_LINES = "\x85\u2028\u2029"
+_YEARS = range(2, 9999)  # whose moments every time zone can tell
+_INDEX_SUFFIXES = (".npz", ".yaml")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 _FOLDER_DATE = re.compile(r"(20\d{6}_\d{6})")
 
@@ -93,14 +97,14 @@ def find_metadata(path: Path) -> Path:
 
 def load_metadata(file: Path) -> StoreMetadata:
     """Read and check a metadata file. Raises MetadataError."""
-    with file.open("rb") as stream:
-        raw = stream.read(MAX_BYTES + 1)
     try:
-        content = parse_yaml(raw)
-    except MetadataError as exc:
-        raise MetadataError(f"{file} cannot be read: {exc}") from exc
+        with open_plain(file) as stream:
+            content = parse_yaml(read_whole(stream, MAX_BYTES))
+            changed = os.fstat(stream.fileno()).st_mtime
+    except (OSError, MetadataError) as exc:
+        raise MetadataError(f"{file} cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
     try:
-        return parse_metadata(content, folder=file.parent.name, changed=file.stat().st_mtime)
+        return parse_metadata(content, folder=file.parent.name, changed=changed)
     except MetadataError as exc:
         raise MetadataError(f"{file}: {exc}") from exc
 
@@ -119,13 +123,13 @@ def parse_metadata(content: object, *, folder: str = "", changed: float = 0.0) -
     user = dict(content)
     store: dict[str, Any] = user.pop(STORE_KEY)
     if store.get("version") != VERSION:
-        raise MetadataError(f"store version {store.get('version')!r}, known is {VERSION}")
+        raise MetadataError(f"store version {_short(store.get('version'))}, known is {VERSION}")
     store_class = store.get("class")
     if store_class not in CLASSES:
-        raise MetadataError(f"store class {store_class!r}, known are {', '.join(CLASSES)}")
+        raise MetadataError(f"store class {_short(store_class)}, known are {', '.join(CLASSES)}")
     chunk_format = store.get("format")
-    if not isinstance(chunk_format, str):
-        raise MetadataError(f"format is {chunk_format!r}, not a name")
+    if not isinstance(chunk_format, str) or len(chunk_format) > _LONGEST_NAME:
+        raise MetadataError(f"format is {_short(chunk_format)}, not a name")
     timezone = _timezone(store.get("timezone_local"), user.get("timezone"))
     stored_spec = _spec(store, store_class, chunk_format)
     encoding = store.get("encoding") or None
@@ -138,7 +142,7 @@ def parse_metadata(content: object, *, folder: str = "", changed: float = 0.0) -
         chunksize=_chunksize(store.get("chunksize")),
         created=_created(store.get("created_utc"), timezone, folder, changed),
         timezone=timezone,
-        uuid=store.get("uuid"),
+        uuid=store["uuid"] if isinstance(store.get("uuid"), str) else None,
         encoding=encoding,
         settings=_settings(store.get("settings")),
         user=user,
@@ -181,10 +185,10 @@ def new_metadata(
         store["extension"] = suffix
     if padded:
         store["padded"] = True  # video frames are one pixel larger, to be even
-    content = {**{str(key): _plain(value) for key, value in user.items()}, STORE_KEY: store}
     try:
-        yaml.safe_dump(content)
-    except yaml.YAMLError as exc:
+        content = {**{str(key): _plain(value) for key, value in user.items()}, STORE_KEY: store}
+        parse_yaml(_dumped(content))  # what is too much for a reader is told while it can be changed
+    except (yaml.YAMLError, MetadataError, RecursionError) as exc:
         raise MetadataError(f"the metadata cannot be written as YAML: {_first_line(exc)}") from exc
     return content
 
@@ -192,7 +196,14 @@ def new_metadata(
 def save_metadata(file: Path, content: Mapping[str, Any]) -> None:
     """Write a metadata file; it appears complete or not at all."""
     with replacing(file) as stream:
-        stream.write(yaml.safe_dump(dict(content), allow_unicode=True).encode())
+        stream.write(_dumped(content))
+
+
+def _dumped(content: Mapping[str, Any]) -> bytes:
+    text = yaml.safe_dump(dict(content), allow_unicode=True)
+    if any(end in text for end in _UNICODE_ENDS_OF_LINES):  # PyYAML would read a space in their place
+        text = yaml.safe_dump(dict(content))
+    return text.encode(errors="replace")
 
 
 def merge_store_section(root: Path, section: Mapping[str, Any]) -> None:
@@ -204,14 +215,15 @@ def merge_store_section(root: Path, section: Mapping[str, Any]) -> None:
 
 
 def _spec(store: Mapping[str, Any], store_class: str, chunk_format: str) -> FrameSpec:
+    shape, dtype = store.get("imgshape"), store.get("imgdtype")
+    if not isinstance(shape, list | tuple) or not isinstance(dtype, str) or len(dtype) > _LONGEST_NAME:
+        raise MetadataError(f"imgshape {_short(shape)} and imgdtype {_short(dtype)} do not describe an image")
     try:
-        shape = tuple(int(n) for n in store["imgshape"])
-        spec = FrameSpec(shape, np.dtype(store["imgdtype"]))
-    except (KeyError, TypeError, ValueError, FrameFormatError) as exc:
+        spec = FrameSpec(tuple(int(n) for n in shape), np.dtype(dtype))
+        if _was_cut(store, store_class, chunk_format):
+            spec = FrameSpec((spec.rows & ~1, spec.columns & ~1, *spec.shape[2:]), spec.dtype)
+    except (TypeError, ValueError, OverflowError, SyntaxError) as exc:
         raise MetadataError(f"imgshape and imgdtype do not describe an image: {exc}") from exc
-    if _was_cut(store, store_class, chunk_format):
-        shape = (spec.rows & ~1, spec.columns & ~1, *spec.shape[2:])
-        spec = FrameSpec(shape, spec.dtype)
     return spec
 
 
@@ -226,8 +238,8 @@ def _was_cut(store: Mapping[str, Any], store_class: str, chunk_format: str) -> b
 def _decoded_spec(stored: FrameSpec, encoding: object) -> FrameSpec:
     if encoding is None:
         return stored
-    if not isinstance(encoding, str):
-        raise MetadataError(f"encoding is {encoding!r}, not a name")
+    if not isinstance(encoding, str) or len(encoding) > _LONGEST_NAME:
+        raise MetadataError(f"encoding is {_short(encoding)}, not a name")
     try:
         return decoded_spec(stored, encoding)
     except (UnknownNameError, FrameFormatError) as exc:
@@ -238,25 +250,25 @@ def _suffix(store: Mapping[str, Any], store_class: str, chunk_format: str) -> st
     if store_class == DIRECTORY_CLASS:
         return ""
     suffix = store.get("extension", ".avi" if chunk_format == "mjpeg" else ".mp4")
-    if not isinstance(suffix, str) or not _SUFFIX.fullmatch(suffix):
-        raise MetadataError(f"extension {suffix!r} is no file name ending")
+    if not isinstance(suffix, str) or not _SUFFIX.fullmatch(suffix) or suffix in _INDEX_SUFFIXES:
+        raise MetadataError(f"extension {_short(suffix)} is no file name ending of videos")
     return suffix
 
 
 def _settings(content: object) -> FormatSettings | None:
     try:
         return parse_settings(content)
-    except SettingsError as exc:
-        raise MetadataError(str(exc)) from exc
+    except ValueError as exc:  # a SettingsError, or of Python, which prints no number of thousands of digits
+        raise MetadataError(f"its settings are broken: {str(exc)[:_LONGEST_NAME]}") from exc
 
 
 def _chunksize(value: object) -> int:
     try:
         chunksize = int(value)  # type: ignore[call-overload]  # any number, NumPy's too
-    except (TypeError, ValueError) as exc:
-        raise MetadataError(f"chunksize is {value!r}, not a number of frames") from exc
-    if chunksize < 1:
-        raise MetadataError(f"chunksize is {chunksize}; a chunk holds at least one frame")
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise MetadataError(f"chunksize is {_short(value)}, not a number of frames") from exc
+    if not 1 <= chunksize < 1 << 63:
+        raise MetadataError(f"chunksize is {_short(value)}; a chunk holds at least one frame")
     return int(chunksize)
 
 
@@ -271,14 +283,15 @@ def _timezone(*names: object) -> ZoneInfo:
 
 
 def _created(value: object, timezone: ZoneInfo, folder: str, changed: float) -> datetime:
-    if isinstance(value, datetime):  # YAML's own timestamp: not what the format says, but plain
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     if isinstance(value, str):
         try:
-            created = datetime.fromisoformat(value)
+            value = datetime.fromisoformat(value)
         except ValueError as exc:
-            raise MetadataError(f"created_utc is {value!r}, not a date and time") from exc
-        return created.astimezone(UTC) if created.tzinfo else created.replace(tzinfo=UTC)
+            raise MetadataError(f"created_utc is {_short(value)}, not a date and time") from exc
+    if isinstance(value, datetime):  # YAML's own timestamp too: not what the format says, but plain
+        if value.year not in _YEARS:
+            raise MetadataError(f"created_utc is in the year {value.year}")
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     if dates := _FOLDER_DATE.findall(folder):
         try:
             local = datetime.strptime(dates[-1], "%Y%m%d_%H%M%S").replace(tzinfo=timezone)
@@ -286,7 +299,19 @@ def _created(value: object, timezone: ZoneInfo, folder: str, changed: float) -> 
             pass
         else:
             return local.astimezone(UTC)
-    return datetime.fromtimestamp(changed, UTC)
+    try:
+        return datetime.fromtimestamp(changed, UTC)
+    except (ValueError, OverflowError, OSError):  # the disk says something impossible
+        return datetime.fromtimestamp(0, UTC)
+
+
+def _short(value: object) -> str:
+    """Return what stands in a file of someone else for a message: not all of a megabyte."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python prints no numbers of thousands of digits
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + " ..."
 
 
 def _plain(value: object) -> object:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from imgstore.errors import ChunkError
 from imgstore.index import Numbers, StoreIndex, Times
-from imgstore.layout import replacing
+from imgstore.layout import check_plain, replacing
 from imgstore.samples import BlockFile, Runs, Samples, StreamSpec
 
 BEFORE = "_frame_number_before_reindex"
@@ -39,7 +39,7 @@ _PIECE = 1 << 14  # samples handled at a time; more would keep other threads wai
 _CHUNK_BYTES = 1 << 19
 _COMPRESSION = {"compression": "gzip", "compression_opts": 1, "shuffle": True}  # any HDF5 library reads it
 _MOST_SPARSE = 4096  # times its file, so large may be what a file says that it holds
-_BROKEN = (OSError, KeyError, ValueError, TypeError, IndexError, RuntimeError, MemoryError)
+_BROKEN = (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError, MemoryError)
 
 
 def write_signals(file: Path, sources: Sequence[BlockFile], frames: StoreIndex, first_frame: int) -> None:
@@ -126,6 +126,7 @@ def _camera_rows(times: Times, frames: StoreIndex, first_frame: int) -> Samples:
 def _opened(file: Path, mode: str = "r") -> Iterator[h5py.File]:
     """Open a file; what goes wrong in the block is a ChunkError that names the file."""
     try:
+        check_plain(file)
         with h5py.File(file, mode) as content:
             yield content
     except ChunkError:

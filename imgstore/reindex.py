@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from imgstore.checksums import record_files
 from imgstore.errors import ChunkError, FrameNotFoundError
 from imgstore.extra import ExtraFile, find_extra, read_records
 from imgstore.index import ChunkIndex, Numbers, StoreIndex, save_chunk_index
@@ -63,12 +64,15 @@ def reindex(root: Path, suffix: str, index: StoreIndex, stem: Callable[[int], Pa
             (file, _renumbered_streams(file, counted) if file.streams else _renumbered(file, renumber))
             for file in files
         ]
+        changed = [file.path for file in files]
         for file, content in extras:
             _replace(file.path, content)
         for chunk in index.chunks:
             place = index.chunk_range(chunk)
             part = slice(place.start, place.stop)
             _save(stem(chunk), ChunkIndex(counted[part], index.times[part]), index.numbers[part])
+            changed.append(stem(chunk).with_name(stem(chunk).name + ".npz"))
+        record_files(root, [path.relative_to(root).as_posix() for path in changed])
     finally:
         lock.release()
 
@@ -162,6 +166,7 @@ def _renumbered_streams(file: ExtraFile, counted: Numbers) -> Callable[[Path], N
 
 def _replace(path: Path, write: Callable[[Path], None]) -> None:
     made = path.with_name(f".{path.name}.new")
+    made.unlink(missing_ok=True)  # it may lead somewhere
     try:
         write(made)
         with replacing(path) as stream, made.open("rb") as content:

@@ -1,14 +1,16 @@
 """Finish a store whose writer died."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
 
+from imgstore.checksums import load_checksums, record_chunk
 from imgstore.chunk import chunk_path, index_stem
 from imgstore.contents import is_empty_chunk, read_contents
+from imgstore.decoder import open_container
 from imgstore.errors import ChunkError
 from imgstore.extra import EXTRA_SUFFIX, mend_records
 from imgstore.index import ChunkIndex, StoreIndex, save_chunk_index
@@ -68,7 +70,8 @@ def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
     done = Repaired({}, [], list(contents.problems))
     for place in (root, *(chunk_path(root, chunk, "") for chunk in contents.unfinished)):
         for half in place.glob(".*.partial") if place.is_dir() else ():
-            half.unlink()  # what was being written when the writer died
+            if half.is_symlink() or half.is_file():
+                half.unlink()  # what was being written when the writer died
     for tail in root.glob(".*.tail"):
         tail.unlink()  # the container has what it holds, or never will
     for chunk in contents.unfinished:
@@ -93,7 +96,17 @@ def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
     streams, problems = recover_streams(root, contents.index)
     done.streams.update(streams)
     done.problems.extend(problems)
+    _record_checksums(root, metadata.suffix, listing.chunks & listing.stamps.keys(), done)
     return done
+
+
+def _record_checksums(root: Path, suffix: str, chunks: Iterable[int], done: Repaired) -> None:
+    """Write down the checksums that the writer could not, since it died."""
+    known = load_checksums(root)
+    if known is not None:
+        for chunk in sorted(chunks):
+            if chunk in done.finished or chunk not in known.chunks:
+                record_chunk(root, chunk, suffix)
 
 
 def _journalled(root: Path, chunk: int) -> int:
@@ -144,7 +157,7 @@ def _end_video(path: Path, frames: int) -> None:
     beside = path.with_name(f".{path.name}.partial")
     try:
         with (
-            av.open(str(path)) as source,
+            open_container(path) as source,
             av.open(str(beside), "w", format=_container(source.format.name)) as copy,
         ):
             track = source.streams.video[0]

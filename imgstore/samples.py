@@ -46,7 +46,7 @@ RESERVED_COLUMNS = (
 )
 """Columns that every table of samples has beside those of the stream."""
 
-_NAME = re.compile(r"\.([0-9]{6,})\.([A-Za-z][A-Za-z0-9_]*)\.samples")
+SAMPLES_NAME = re.compile(r"\.([0-9]{6,})\.([A-Za-z][A-Za-z0-9_]*)\.samples")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ def find_samples(root: Path) -> dict[int, list[Path]]:
     """Return the sample files of unfinished chunks, by chunk, in order."""
     found: dict[int, list[Path]] = {}
     for entry in sorted(path.name for path in root.iterdir()):
-        if match := _NAME.fullmatch(entry):
+        if match := SAMPLES_NAME.fullmatch(entry):
             found.setdefault(int(match[1]), []).append(root / entry)
     return dict(sorted(found.items()))
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from imgstore.errors import ChunkError, FrameIndexError, FrameNotFoundError, UnknownNameError
 from imgstore.index import ChunkIndex, StoreIndex, join_indexes, load_chunk_index
-from imgstore.layout import chunk_name, replacing
+from imgstore.layout import check_plain, chunk_name, replacing
 
 FILENAME = ".index.sqlite"
 
@@ -23,6 +23,7 @@ CREATE TABLE index_information (name TEXT, value TEXT);
 CREATE TABLE summary (name TEXT, value REAL);
 """
 _LOOKUP = "CREATE INDEX chunk_index ON frames (chunk, frame_idx)"
+_BLOCK = 10_000  # rows that are compared at a time
 _SUMMARIES = ("frame_time_min", "frame_time_max", "frame_min", "frame_max")
 
 FrameMetadata = dict[str, list[int] | list[float]]
@@ -182,15 +183,41 @@ def check_fresh(index: StoreIndex, found: Sequence[int], stem: Callable[[int], P
             raise ChunkError(f"the index has other frames for chunk {chunk} than there are; {remedy}")
 
 
+def check_same(file: Path, index: StoreIndex) -> None:
+    """Raise ChunkError unless an index file says of all frames what `index` says."""
+    try:
+        check_plain(file)
+        with closing(_connect(file)) as database:
+            _read_version(database)
+            rows = database.execute("SELECT frame_number, frame_time FROM frames ORDER BY rowid")
+            place = 0
+            while block := rows.fetchmany(_BLOCK):
+                numbers, times = zip(*block, strict=True)
+                part = slice(place, place + len(block))
+                same = np.array_equal(numbers, index.numbers[part])
+                if not (
+                    same and np.array_equal(np.array(times, np.float64), index.times[part], equal_nan=True)
+                ):
+                    raise ChunkError("it says other frames than the indexes of the chunks")
+                place += len(block)
+    except (sqlite3.Error, OSError, TypeError, ValueError, OverflowError) as exc:
+        if isinstance(exc, ChunkError):
+            raise
+        raise ChunkError(f"it is no index of a store ({exc})") from exc
+    if place != len(index):
+        raise ChunkError(f"it knows {place} frames, the indexes of the chunks {len(index)}")
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+
+
 def _read(file: Path) -> StoreIndex:
     if not file.is_file():
         raise FileNotFoundError(f"there is no index file {file}")
-    uri = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
     try:
-        with closing(sqlite3.connect(uri, uri=True)) as database:
-            version = database.execute(
-                "SELECT value FROM index_information WHERE name = 'version'"
-            ).fetchone()
+        with closing(_connect(file)) as database:
+            version = _read_version(database)
             rows = database.execute("SELECT chunk, frame_number, frame_time FROM frames ORDER BY rowid")
             columns = list(zip(*rows, strict=True)) or [(), (), ()]
             chunks, numbers = (np.array(column, np.int64) for column in columns[:2])
@@ -204,6 +231,17 @@ def _read(file: Path) -> StoreIndex:
         raise ChunkError(f"{file} is broken: its chunks are not in order")
     parts = zip(np.split(numbers, starts[1:]), np.split(times, starts[1:]), strict=True)
     return join_indexes(names.tolist(), [ChunkIndex(*part) for part in parts] if len(names) else [])
+
+
+def _read_version(database: sqlite3.Connection) -> tuple[object, ...] | None:
+    """Return the version that a file says. Raises ValueError if its tables are none: a view may never end."""
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0"
+    if not {"frames", "index_information"} <= {name for (name,) in database.execute(tables)}:
+        raise ValueError("it has no table of frames")
+    found: tuple[object, ...] | None = database.execute(
+        "SELECT value FROM index_information WHERE name = 'version'"
+    ).fetchone()
+    return found
 
 
 def _extremes(values: npt.NDArray[np.int64 | np.float64], *, empty: float) -> tuple[float, float]:

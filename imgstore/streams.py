@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from imgstore.checksums import record_files
 from imgstore.chunk import index_stem
 from imgstore.errors import ChunkError, ClosedError, FrameFormatError, SettingsError
 from imgstore.extra import MOTIF_SIGNALS_SUFFIX
@@ -328,6 +329,7 @@ def finish_streams(
             raise ChunkError(f"{target} is there already, without the samples of {missing[0]}; move it away")
     elif held:
         write_signals(target, sorted(held, key=lambda file: file.order), frames, first_frame)
+        record_files(root, [target.name])
     for file in files:
         if file.problem:  # something is left in it that nobody can read yet
             file.path.replace(file.path.with_name(f"{file.path.name}.unreadable"))

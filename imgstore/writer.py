@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from imgstore.checksums import ChecksumRecorder, keep_checksums
 from imgstore.chunk import OpenChunk
 from imgstore.encoding import check_encoding
 from imgstore.errors import ChunkError, ClosedError, FrameFormatError, NotAStoreError, StoreExistsError
@@ -38,6 +39,7 @@ def create(
     settings: str | FormatSettings | None = None,
     metadata: Mapping[str, Any] | None = None,
     encoding: str | None = None,
+    checksums: bool = True,
 ) -> "StoreWriter":
     """Make a new store and return its writer.
 
@@ -53,6 +55,8 @@ def create(
     metadata : what else to keep in `metadata.yaml`: genotype, arena, camera ...
     encoding : of the frames, "cv_bayerbg": they are kept as they come, and decoded to blue, green and red
         on reading; `shape` is the one that they come in.
+    checksums : write down a checksum of every file of a finished chunk, by which `verify` tells whether it is
+        still what was written. A thread computes them; `append` never waits for it.
 
     Raises
     ------
@@ -89,6 +93,8 @@ def create(
     try:
         _check_new(root)
         save_metadata(root / METADATA_FILENAME, content)
+        if checksums:
+            keep_checksums(root)
     except BaseException:
         lock.release()
         raise
@@ -98,8 +104,8 @@ def create(
 class StoreWriter:
     """Takes frames, in the order in which they are to be read; made by `create`.
 
-    One thread of its own opens the next chunk before it is needed, finishes the last one, and syncs once a
-    second, so that `append` waits for none of these.
+    Threads of its own open the next chunk before it is needed, finish the last one, record its checksums, and
+    sync once a second, so that `append` waits for none of these.
 
     Parameters
     ----------
@@ -137,6 +143,7 @@ class StoreWriter:
         self._finishing: Future[None] | None = None
         self._helper = ThreadPoolExecutor(1, "store-writer")
         self._streams = Streams(root, chunk_format.suffix)
+        self._checksums = ChecksumRecorder(root, chunk_format.suffix)
         self._syncer = _Syncer(self._sync)
 
     @property
@@ -226,6 +233,10 @@ class StoreWriter:
         self._streams.roll(self._chunks, self._count)
         return self._chunks - 1
 
+    def record_checksums(self, chunk: int) -> None:
+        """Have the checksums of a chunk recorded that the caller has put in place. Returns at once."""
+        self._checksums.record(chunk)
+
     def close(self) -> None:
         """Finish the last chunk and let go of the store. Closing twice is harmless.
 
@@ -241,6 +252,7 @@ class StoreWriter:
         with ExitStack() as ending:  # from the last to the first, whatever goes wrong
             ending.callback(self._release)
             ending.callback(self._helper.shutdown)
+            ending.callback(self._checksums.close)
             ending.callback(self._streams.close)
             self._finish_last()
         self._syncer.check()
@@ -277,7 +289,7 @@ class StoreWriter:
         if chunk is not None and (chunk.broken or (roll and len(chunk) >= self._chunksize)):
             self._wait_for_finishing()  # of one before, if it takes longer than to fill a chunk
             self._streams.roll(self._chunks, self._count)
-            self._finishing = self._helper.submit(chunk.finish)
+            self._finishing = self._helper.submit(self._finish, chunk)
             chunk = self._chunk = None
         if chunk is None:
             chunk = self._chunk = self._opened()
@@ -295,6 +307,10 @@ class StoreWriter:
     def _open(self, number: int) -> OpenChunk:
         return OpenChunk(self._root, number, self._format, self._spec, self._settings, self._store)
 
+    def _finish(self, chunk: OpenChunk) -> None:
+        chunk.finish()
+        self._checksums.record(chunk.number)
+
     def _finish_last(self) -> None:
         """Finish the chunk in hand, and drop the next if it was opened already."""
         chunk, self._chunk = self._chunk, None
@@ -304,7 +320,7 @@ class StoreWriter:
         finally:
             try:
                 if chunk is not None:
-                    chunk.finish()
+                    self._finish(chunk)
             finally:
                 if upcoming is not None:
                     with suppress(ChunkError):  # it was not needed

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 import imgstore
 from imgstore import Frame, Image
@@ -17,6 +18,9 @@ ROOT = Path(__file__).parents[1]
 
 FORMATS_HERE = [name for name in imgstore.FORMATS.names() if "+" not in name and "nvenc" not in name]
 """Formats that any machine can write and that keep grey as grey."""
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 MakeImages = Callable[..., list[Image]]
 

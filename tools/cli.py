@@ -18,6 +18,7 @@ from tools.plot import plot
 from tools.record import record
 from tools.repair import repair
 from tools.track import track
+from tools.verify import verify
 from tracking import TrackingError
 
 app = typer.Typer(
@@ -29,7 +30,7 @@ app = typer.Typer(
     help="Record animals for days into chunked frame stores, seek in them, track them.\n\n"
     "Try `ethostore demo` first: it makes one of everything and says what to do next.",
 )
-for command in (demo, record, info, frame, track, plot, export, repair):
+for command in (demo, record, info, frame, track, plot, export, verify, repair):
     app.command()(command)
 
 

@@ -21,13 +21,18 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 def show(facts: Mapping[str, object], *, as_json: bool) -> None:
     """Print facts, for people as aligned lines or for machines as JSON."""
     if as_json:
-        sys.stdout.write(json.dumps(_finite(facts), indent=2, default=str, allow_nan=False) + "\n")
+        sys.stdout.write(json_text(facts) + "\n")
         return
     width = max(len(name) for name in facts)
     for name, value in facts.items():
         if isinstance(value, Mapping):
             value = ", ".join(f"{key} {item}" for key, item in value.items()) or "none"
         out.print(f"{name.replace('_', ' '):<{width}}  {value}", markup=False)
+
+
+def json_text(value: object) -> str:
+    """Return a value as JSON, what JSON does not know as text."""
+    return json.dumps(_finite(value), indent=2, default=str, allow_nan=False)
 
 
 def _finite(value: object) -> object:

@@ -5,7 +5,7 @@ from typing import BinaryIO
 import blosc2
 import numpy as np
 
-from imgstore.formats.folders import WRITE_THREADS, Data, FolderFormat
+from imgstore.formats.folders import WRITE_THREADS, Data, FolderFormat, read_image
 from imgstore.formats.settings import FormatSettings, SettingsTable
 from imgstore.frame import FrameSpec, Image
 
@@ -25,7 +25,7 @@ def _encode(image: Image, settings: FormatSettings) -> Data:
 def _decode(file: BinaryIO, spec: FrameSpec) -> Image:
     """Read an image, looking at what the header promises before making room for it."""
     try:
-        array = blosc2.ndarray_from_cframe(file.read())
+        array = blosc2.ndarray_from_cframe(read_image(file, spec))
         if tuple(array.shape) != spec.shape or array.dtype != spec.dtype:
             raise ValueError(
                 f"it holds {array.dtype} of shape {array.shape}, the store {spec.dtype} of shape {spec.shape}"

@@ -1,5 +1,6 @@
 """A folder per chunk, a file per image, written by a few threads."""
 
+import math
 import os
 import re
 from collections import deque
@@ -18,7 +19,7 @@ import numpy as np
 from imgstore.errors import ChunkError
 from imgstore.formats.settings import FormatSettings, SettingsTable
 from imgstore.frame import FrameSpec, Image
-from imgstore.layout import chunk_name, sync, write_whole
+from imgstore.layout import chunk_name, open_plain, read_whole, sync, write_whole
 from imgstore.metadata import DIRECTORY_CLASS
 from imgstore.options import AS_STORED, ReadOptions
 from imgstore.waiting import wait
@@ -30,6 +31,8 @@ Data = Sequence[bytes | memoryview]
 """What follows each other in a file."""
 
 _QUEUED_PER_THREAD = 3
+_LARGEST_RATIO = 4  # of an image file to its pixels: a grey one as colour, and what no codec makes smaller
+_ROOM = 1 << 20  # bytes, for what else stands in an image file
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +97,8 @@ class FolderFormat:
 
     def open_reader(self, path: Path, spec: FrameSpec, options: ReadOptions = AS_STORED) -> "FolderReader":
         """Open the folder at `path`."""
-        if not path.is_dir():
-            raise ChunkError(f"the chunk {path} is missing")
+        if path.is_symlink() or not path.is_dir():
+            raise ChunkError(f"the chunk {path} is {'a link' if path.is_symlink() else 'missing'}")
         return FolderReader(path, self, spec, options)
 
     def follow(
@@ -215,7 +218,7 @@ class FolderReader:
         """Return the image at `offset`."""
         file = self._file(offset)
         try:
-            with file.open("rb") as stream:
+            with open_plain(file) as stream:
                 image = self._format.decode(stream, self._spec)
         except OSError as exc:
             raise ChunkError(f"{file} cannot be read ({exc.strerror})") from exc
@@ -231,3 +234,8 @@ class FolderReader:
 
     def _file(self, offset: int) -> Path:
         return self._path / f"{chunk_name(offset)}{self._format.ending}"
+
+
+def read_image(file: BinaryIO, spec: FrameSpec) -> bytes:
+    """Return what stands in the file of an image. Raises OSError if no image of `spec` can be so large."""
+    return read_whole(file, _ROOM + _LARGEST_RATIO * math.prod(spec.shape) * spec.dtype.itemsize)

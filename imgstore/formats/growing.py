@@ -16,6 +16,7 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
+from imgstore.decoder import open_container
 from imgstore.errors import ChunkError
 from imgstore.waiting import POLL_S
 
@@ -105,7 +106,7 @@ class GrowingVideo:
 
     def _catch_up(self, last: _Last) -> Iterator[VideoFrame]:
         """Yield the frames before the last that the file has."""
-        with av.open(str(self._path)) as container:
+        with open_container(self._path) as container:
             stream = container.streams.video[0]
             name = _AS_ENCODED.get(stream.codec_context.name)
             filters = BitStreamFilterContext(name, stream) if name else None

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from imgstore.errors import FrameFormatError
-from imgstore.formats.folders import WRITE_THREADS, Data, FolderFormat
+from imgstore.formats.folders import WRITE_THREADS, Data, FolderFormat, read_image
+from imgstore.formats.headers import image_size
 from imgstore.formats.settings import FormatSettings, SettingsTable
 from imgstore.frame import FrameSpec, Image
 
@@ -40,13 +41,19 @@ def _encode_ppm(image: Image, settings: FormatSettings) -> Data:
     return _encoder(".ppm", lambda _: [])(colour, settings)
 
 
-def _decode(file: BinaryIO, spec: FrameSpec) -> Image:
-    flags = cv2.IMREAD_COLOR_BGR if spec.is_colour else cv2.IMREAD_GRAYSCALE
-    data = np.frombuffer(file.read(), np.uint8)
-    image = cv2.imdecode(data, flags | cv2.IMREAD_ANYDEPTH) if len(data) else None
-    if image is None:  # what OpenCV says of a broken file; its type stubs do not know
-        raise ValueError("OpenCV finds none")
-    return image
+def _decoder(ending: str) -> Callable[[BinaryIO, FrameSpec], Image]:
+    def decode(file: BinaryIO, spec: FrameSpec) -> Image:
+        data = read_image(file, spec)
+        size = image_size(data, ending)
+        if size != spec.shape[:2]:
+            raise ValueError(f"it is of shape {size}, the store of {spec.shape}")
+        flags = cv2.IMREAD_COLOR_BGR if spec.is_colour else cv2.IMREAD_GRAYSCALE
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_ANYDEPTH)
+        if image is None:  # what OpenCV says of a broken file; its type stubs do not know
+            raise ValueError("OpenCV finds none")
+        return image
+
+    return decode
 
 
 def _check_depth(name: str, dtypes: tuple[str, ...]) -> Callable[[FrameSpec], None]:
@@ -69,7 +76,7 @@ def _plain_format(name: str, dtypes: tuple[str, ...], threads: int) -> FolderFor
         f".{name}",
         True,
         _encoder(f".{name}", lambda _: []),
-        _decode,
+        _decoder(f".{name}"),
         _check_depth(name, dtypes),
         SettingsTable(
             {"threads": WRITE_THREADS}, dict.fromkeys(("fast", "balanced", "small", "lossless"), every)
@@ -82,7 +89,7 @@ PNG = FolderFormat(
     ".png",
     True,
     _encoder(".png", lambda settings: [cv2.IMWRITE_PNG_COMPRESSION, settings.level or 0]),
-    _decode,
+    _decoder(".png"),
     _check_depth("png", _WORDS),
     SettingsTable(
         {"level": range(10), "threads": WRITE_THREADS},
@@ -100,7 +107,7 @@ TIF = FolderFormat(
     ".tif",
     True,
     _encoder(".tif", lambda settings: [cv2.IMWRITE_TIFF_COMPRESSION, _TIFF_LEVELS[settings.level or 0]]),
-    _decode,
+    _decoder(".tif"),
     _check_depth("tif", _WORDS),
     SettingsTable(
         {"level": range(len(_TIFF_LEVELS)), "threads": WRITE_THREADS},
@@ -118,7 +125,7 @@ JPG = FolderFormat(
     ".jpg",
     False,
     _encoder(".jpg", lambda settings: [cv2.IMWRITE_JPEG_QUALITY, settings.quality or 1]),
-    _decode,
+    _decoder(".jpg"),
     _check_depth("jpg", _BYTES),
     SettingsTable(
         {"quality": range(1, 101), "threads": WRITE_THREADS},

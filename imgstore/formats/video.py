@@ -24,7 +24,8 @@ from imgstore.errors import ChunkError, FrameFormatError, MissingDependencyError
 from imgstore.formats.growing import GrowingVideo, Tail
 from imgstore.formats.settings import FormatSettings, SettingsTable
 from imgstore.frame import FrameSpec, Image
-from imgstore.layout import sync, write_whole
+from imgstore.index import Times
+from imgstore.layout import check_plain, sync, write_whole
 from imgstore.metadata import VIDEO_CLASS
 from imgstore.options import AS_STORED, ReadOptions
 from imgstore.waiting import POLL_S
@@ -265,15 +266,10 @@ class VideoWriter:
 
     def _tick(self, time: float) -> int:
         """Return the presentation time of a frame: its own where the container can say it, and rising."""
-        lowest = self._last_tick + 1
-        tick = lowest
-        if self._ticks and np.isfinite(time):
-            if np.isnan(self._first_time):
-                self._first_time = time
-            highest = lowest + _LONGEST_STEP_S * self._ticks
-            tick = min(max(round((time - self._first_time) * self._ticks), lowest), highest)
-        self._last_tick = tick
-        return tick
+        if self._ticks and np.isfinite(time) and np.isnan(self._first_time):
+            self._first_time = time
+        self._last_tick = _next_tick(self._last_tick, time - self._first_time, self._ticks)
+        return self._last_tick
 
 
 class _File:
@@ -349,12 +345,18 @@ class VideoReader:
         self._path = path
         colour = spec.is_colour and not options.grey
         try:
+            check_plain(path)
             self._decoder = VideoDecoder(
                 path, colour=colour, dtype=spec.dtype, options=_within(spec, options)
             )
+        except FileNotFoundError as exc:
+            raise ChunkError(f"the chunk {path} is missing") from exc
+        except OSError as exc:
+            raise ChunkError(f"the chunk {path} cannot be read ({exc.strerror})") from exc
         except VideoError as exc:
-            raise ChunkError(f"the chunk {path} is missing" if not path.exists() else str(exc)) from exc
-        if any(has < asked for has, asked in zip(self._decoder.shape[:2], spec.shape[:2], strict=True)):
+            raise ChunkError(str(exc)) from exc
+        more = [has - asked for has, asked in zip(self._decoder.shape[:2], spec.shape[:2], strict=True)]
+        if not set(more) <= {0, 1}:
             self._decoder.close()
             raise ChunkError(f"{path} has frames of {self._decoder.shape[:2]}, the store of {spec.shape[:2]}")
 
@@ -370,6 +372,11 @@ class VideoReader:
         except VideoError as exc:
             raise ChunkError(str(exc)) from exc
 
+    @property
+    def times(self) -> Times:
+        """When the images are shown, shape (n,), seconds since the first."""
+        return self._decoder.times
+
     def close(self) -> None:
         """Let go of the file."""
         self._decoder.close()
@@ -383,6 +390,29 @@ def _even(spec: FrameSpec) -> tuple[int, int]:
 def _within(spec: FrameSpec, options: ReadOptions) -> ReadOptions:
     """Return options that leave out what was added to make the sides even."""
     return replace(options, crop=options.crop or (0, 0, spec.columns, spec.rows))
+
+
+def presentation_times(times: Times, ticks: int) -> Times:
+    """Return when the frames of a chunk are shown in a video of ours, shape (n,), seconds since the first.
+
+    Parameters
+    ----------
+    times : of the frames, Unix seconds.
+    ticks : of the container, per second.
+    """
+    known = times[np.isfinite(times)]
+    last, found = -1, []
+    for seconds in (times - known[0] if len(known) else times).tolist():
+        last = _next_tick(last, seconds, ticks)
+        found.append(last)
+    return (np.array(found) - found[0]) / ticks
+
+
+def _next_tick(last: int, seconds: float, ticks: int | None) -> int:
+    """Return the presentation time of a frame: its own where the container can say it, and rising."""
+    if not ticks or not np.isfinite(seconds):
+        return last + 1
+    return min(max(round(seconds * ticks), last + 1), last + 1 + _LONGEST_STEP_S * ticks)
 
 
 def _add_stream(

@@ -40,7 +40,8 @@ def create(path, **options):
 
 
 def names(path):
-    return sorted(file.name for file in path.iterdir())
+    """Return the names in the folder of a store, without its checksums."""
+    return sorted(file.name for file in path.iterdir() if file.name != ".checksums")
 
 
 def last_at(frame_times, moment):

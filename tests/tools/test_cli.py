@@ -19,7 +19,7 @@ import tracking
 from tests.conftest import ROOT
 from tests.imgstore.test_video import write_video
 
-COMMANDS = ("demo", "record", "info", "frame", "track", "plot", "export", "repair")
+COMMANDS = ("demo", "record", "info", "frame", "track", "plot", "export", "verify", "repair")
 
 
 def ethostore(*arguments, cwd, check=True):
@@ -418,3 +418,27 @@ def test_the_readme_runs_word_for_word(tmp_path):
     assert len(yaml.safe_load(layout)["regions"]) == 2
     regions = tracking.open_layout(str(tmp_path / "regions.yaml")).find(np.zeros((480, 640), np.uint8))
     assert len(regions.rois) == 2
+
+
+def test_verify_says_in_a_table_what_is_wrong_and_exits_with_it(tmp_path, make_store):
+    good, bad = make_store(name="good"), make_store(name="bad", format="h264/mkv")
+    assert "0 errors" in ethostore("verify", good, cwd=tmp_path).stdout
+    (bad / "000001.mkv").write_bytes((bad / "000001.mkv").read_bytes()[:-90])
+    done = ethostore("verify", good, bad, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert re.search(r"error +1 +000001\.mkv +5-9 +it is not what was written", done.stdout)
+    facts = json.loads(ethostore("verify", bad, "--json", "--fast", cwd=tmp_path, check=False).stdout)
+    assert (facts[0]["ok"], facts[0]["frames"], facts[0]["decoded"]) == (False, 12, 0)
+    assert [finding["file"] for finding in facts[0]["findings"]] == ["000001.mkv"]
+
+
+def test_verify_tells_what_is_no_store(tmp_path, make_store):
+    (tmp_path / "a.tracks.h5").touch()
+    fails("verify", "a.tracks.h5", cwd=tmp_path, says="file of results, not a store")
+    fails("verify", "nowhere", cwd=tmp_path, says="nowhere does not exist")
+    path = make_store()
+    (path / "metadata.yaml").write_text("a: [b\n")
+    done = ethostore("verify", path, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "metadata.yaml" in done.stdout
