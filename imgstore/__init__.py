@@ -8,6 +8,7 @@ there.
 from importlib.metadata import PackageNotFoundError, version
 
 from imgstore.apps import main_test
+from imgstore.cut import cut
 from imgstore.errors import (
     ChunkError,
     ClosedError,
@@ -19,6 +20,7 @@ from imgstore.errors import (
     MetadataError,
     MissingDependencyError,
     NotAStoreError,
+    OutputExistsError,
     SettingsError,
     StoreExistsError,
     StoreInUseError,
@@ -27,13 +29,17 @@ from imgstore.errors import (
 )
 from imgstore.formats import FORMATS, FormatSettings
 from imgstore.frame import Frame, FrameSequence, FrameSink, FrameSource, FrameSpec, Image
+from imgstore.importing import find_images, import_images, import_video
 from imgstore.index import Gap, find_gaps
 from imgstore.interrupt import deferred_interrupt
 from imgstore.layout import replacing
+from imgstore.listing import save_extra, save_timecodes
+from imgstore.movie import Exported, export_video
 from imgstore.reader import StoreReader, open
 from imgstore.registry import Registry
 from imgstore.repair import Repaired, repair
 from imgstore.safe_yaml import parse_yaml
+from imgstore.span import RANGES_BY, RangeBy, find_range
 from imgstore.stores import (
     DirectoryImgStore,
     VideoImgStore,
@@ -42,6 +48,7 @@ from imgstore.stores import (
     new_for_filename,
     new_for_format,
 )
+from imgstore.transcode import Converted, convert
 from imgstore.util import ensure_color, ensure_grayscale
 from imgstore.video import VideoFile, open_source, open_video
 from imgstore.view import FrameView
@@ -57,10 +64,13 @@ except PackageNotFoundError:  # used from a checkout that is not installed
 __all__ = [
     "DEFAULT_FORMAT",
     "FORMATS",
+    "RANGES_BY",
     "ChunkError",
     "ClosedError",
+    "Converted",
     "DirectoryImgStore",
     "EmptyStoreError",
+    "Exported",
     "FormatSettings",
     "Frame",
     "FrameFormatError",
@@ -77,6 +87,8 @@ __all__ = [
     "MetadataError",
     "MissingDependencyError",
     "NotAStoreError",
+    "OutputExistsError",
+    "RangeBy",
     "Registry",
     "Repaired",
     "SettingsError",
@@ -88,13 +100,20 @@ __all__ = [
     "VideoError",
     "VideoFile",
     "VideoImgStore",
+    "convert",
     "create",
+    "cut",
     "deferred_interrupt",
     "ensure_color",
     "ensure_grayscale",
+    "export_video",
     "extract_only_frame",
     "find_gaps",
+    "find_images",
+    "find_range",
     "get_supported_formats",
+    "import_images",
+    "import_video",
     "main_test",
     "new_for_filename",
     "new_for_format",
@@ -104,5 +123,7 @@ __all__ = [
     "parse_yaml",
     "repair",
     "replacing",
+    "save_extra",
+    "save_timecodes",
     "test",
 ]

@@ -40,7 +40,7 @@ def read_attributes(file: Path) -> dict[str, Any]:
     try:
         with h5py.File(file, "r") as content:
             found: dict[str, Any] = {name: dict(content[name].attrs) for name in content}
-            found["_datasets"] = _names(content.attrs["datasets"])
+            found["_datasets"] = names_of(content.attrs["datasets"])
     except (OSError, KeyError, ValueError, TypeError) as exc:
         raise ChunkError(f"{file} is broken ({exc})") from exc
     return found
@@ -53,16 +53,16 @@ def _columns(content: Mapping[str, Any]) -> dict[str, Samples]:
         camera[BEFORE if BEFORE in fields else "frame_number"] >= 0
     )  # room was made for a whole chunk, and a recording may end before
     columns: dict[str, Samples] = {}
-    for name in _names(content.attrs["datasets"]):  # type: ignore[attr-defined]  # h5py has no types
+    for name in names_of(content.attrs["datasets"]):  # type: ignore[attr-defined]  # h5py has no types
         samples = np.asarray(content[name])[..., used]
-        columns.update(zip(_names(content[name].attrs["column_names"]), samples, strict=True))
+        columns.update(zip(names_of(content[name].attrs["column_names"]), samples, strict=True))
     columns.update({name: camera[name][used] for name in fields})
     if _DELAY in content:
         columns[_DELAY] = np.asarray(content[_DELAY])[used]
     return columns
 
 
-def _names(value: str | bytes) -> list[str]:
+def names_of(value: str | bytes) -> list[str]:
     """Return the names in a list with commas; old writers of HDF5 left bytes."""
     text = value.decode() if isinstance(value, bytes) else str(value)
     return [name.strip() for name in text.split(",")]
