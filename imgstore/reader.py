@@ -3,7 +3,7 @@
 import math
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import RLock
@@ -26,6 +26,7 @@ from imgstore.index import Gap, Numbers, StoreIndex, TimeMatch, Times, find_gaps
 from imgstore.layout import writer_state
 from imgstore.metadata import DIRECTORY_CLASS, StoreMetadata, find_metadata, load_metadata
 from imgstore.options import AS_STORED, Crop, ReadOptions
+from imgstore.sweep import sweep
 from imgstore.view import FrameView, Selection, is_integer, select
 
 Moment: TypeAlias = float | datetime | str
@@ -65,7 +66,12 @@ def open(  # noqa: A001  # the name users type after `imgstore.`
         Its frames cannot be read in grey, cropped or scaled so.
     """
     file = find_metadata(Path(path))
-    return StoreReader(file.parent, load_metadata(file), progress, options=ReadOptions(grey, tuple(crop) if crop else None, scale))
+    return StoreReader(
+        file.parent,
+        load_metadata(file),
+        progress,
+        options=ReadOptions(grey, crop, scale),
+    )
 
 
 class StoreReader:
@@ -229,12 +235,23 @@ class StoreReader:
         if self._process != os.getpid():
             self._after_fork()
         with self._lock:
-            image = self._chunk(chunk).read(offset)
+            reader = self._chunk(chunk)
+            image = reader.read(offset) if self._format.readers == 1 else None
+        if image is None:  # images that are files of their own are read by many threads at once
+            image = reader.read(offset)
         return Frame(image, at, int(self.numbers[at]), float(self.times[at]))
 
     def __iter__(self) -> Iterator[Frame]:
-        for index in range(len(self)):
-            yield self[index]
+        return self.read_ahead(range(len(self)))
+
+    def read_ahead(self, indices: Sequence[int]) -> Iterator[Frame]:
+        """Yield the frames at `indices`, from 0, in that order, decoding some ahead of who takes them.
+
+        What is read from the store meanwhile does not slow it.
+        """
+        for frame in sweep(self._index, indices, self, self._format.readers):
+            self._check_open()
+            yield frame
 
     def by_number(self, number: float, *, exact: bool = True) -> Frame:
         """Return the first frame with this camera number, or if not `exact` the nearest.
@@ -327,16 +344,44 @@ class StoreReader:
         self._abandoned = self._open
         self._open = OrderedDict()
 
-    def _chunk(self, chunk: int) -> ChunkReader:
+    def _check_open(self) -> None:
         if self._closed:
             raise ClosedError(f"the store {self._root} is closed; open it again to read")
+
+    def _chunk(self, chunk: int) -> ChunkReader:
+        self._check_open()
         if chunk in self._open:
             self._open.move_to_end(chunk)
             return self._open[chunk]
-        self._open[chunk] = reader = self._open_chunk(chunk_path(self._root, chunk, self._metadata.suffix))
+        self._keep(chunk, reader := self._new_chunk(chunk))
+        return reader
+
+    def borrow(self, chunk: int) -> ChunkReader:
+        """Return a chunk for one reader alone; see `give_back`."""
+        if self._process != os.getpid():
+            self._after_fork()
+        with self._lock:
+            self._check_open()
+            kept = self._open.pop(chunk, None)
+        return kept or self._new_chunk(chunk)
+
+    def give_back(self, chunk: int, reader: ChunkReader) -> None:
+        """Take back a chunk that was borrowed."""
+        if self._process != os.getpid():
+            return  # it was borrowed before the process forked: it is the parent's
+        with self._lock:
+            if self._closed or chunk in self._open:
+                reader.close()
+            else:
+                self._keep(chunk, reader)
+
+    def _keep(self, chunk: int, reader: ChunkReader) -> None:
+        self._open[chunk] = reader
         while len(self._open) > _OPEN_CHUNKS:
             self._open.popitem(last=False)[1].close()
-        return reader
+
+    def _new_chunk(self, chunk: int) -> ChunkReader:
+        return self._open_chunk(chunk_path(self._root, chunk, self._metadata.suffix))
 
     def _open_chunk(self, path: Path) -> ChunkReader:
         if not self._metadata.encoding:

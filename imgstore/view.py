@@ -1,7 +1,7 @@
 """Part of a sequence of frames, and the indexing that makes one."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, Protocol, TypeAlias, TypeGuard, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -33,14 +33,27 @@ def select(frames: FrameSequence, key: slice | Selection) -> "FrameView | Image"
 def read_images(frames: FrameSequence, indices: npt.NDArray[np.int64] | range) -> Image:
     """Return the images at `indices`, in that order, shape (n, rows, columns[, 3])."""
     images = np.empty((len(indices), *frames.spec.shape), frames.spec.dtype)
-    wanted = np.asarray(indices, np.int64)
-    last: Frame | None = None
-    for place in np.argsort(wanted, kind="stable"):
-        index = int(wanted[place])
-        if last is None or last.index != index:
-            last = frames[index]
-        images[place] = last.image
+    wanted, places = np.unique(np.asarray(indices, np.int64), return_inverse=True)
+    order = np.argsort(places, kind="stable")
+    starts = np.searchsorted(places[order], np.arange(len(wanted) + 1))
+    for rank, frame in enumerate(frames_at(frames, wanted.tolist())):
+        images[order[starts[rank] : starts[rank + 1]]] = frame.image
     return images
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """A sequence of frames that can decode some ahead of who takes them."""
+
+    def read_ahead(self, indices: Sequence[int]) -> Iterator[Frame]:
+        """Yield the frames at `indices`, in that order."""
+
+
+def frames_at(frames: FrameSequence, indices: Sequence[int]) -> Iterator[Frame]:
+    """Yield the frames at `indices`, in that order, read ahead where that can be."""
+    if isinstance(frames, ReadsAhead):
+        return frames.read_ahead(indices)
+    return (frames[index] for index in indices)
 
 
 class FrameView:
@@ -103,7 +116,7 @@ class FrameView:
         return select(self, key)
 
     def __iter__(self) -> Iterator[Frame]:
-        return (self._frames[index] for index in self._indices)
+        return frames_at(self._frames, self._indices)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Image:
         """Return all images, shape (n, rows, columns[, 3])."""

@@ -48,6 +48,7 @@ class ChunkFormat(Protocol):
     suffix : ending of a chunk file; "" where a chunk is a folder.
     lossless : whether grey images come back bit for bit with the settings of "balanced".
     chunksize : frames per chunk unless the caller says otherwise.
+    readers : how many images of a chunk may be decoded at once; 0 if that is not worth handing them over.
     """
 
     @property
@@ -60,6 +61,8 @@ class ChunkFormat(Protocol):
     def lossless(self) -> bool: ...
     @property
     def chunksize(self) -> int: ...
+    @property
+    def readers(self) -> int: ...
 
     def check(self, spec: FrameSpec) -> None:
         """Raise FrameFormatError, naming a format that can, if such frames cannot be kept."""

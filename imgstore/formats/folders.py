@@ -44,6 +44,7 @@ class FolderFormat:
     table : of the settings.
     colour : whether grey images are made colour before they are written.
     grey : whether colour images are made grey; reading gives three equal channels.
+    readers : how many images may be decoded at once; 0 where that is quicker than to hand them over.
     """
 
     name: str
@@ -55,6 +56,7 @@ class FolderFormat:
     table: SettingsTable
     colour: bool = False
     grey: bool = False
+    readers: int = 0
 
     store_class = DIRECTORY_CLASS
     suffix = ""

@@ -14,6 +14,7 @@ from imgstore.frame import FrameSpec, Image
 
 Parameters = Callable[[FormatSettings], list[int]]
 
+_READERS = 4
 _BYTES = ("uint8",)
 _WORDS = ("uint8", "uint16")
 _TIFF_LEVELS = (
@@ -92,6 +93,7 @@ PNG = FolderFormat(
             "lossless": FormatSettings(level=1, threads=2),
         },
     ),
+    readers=_READERS,
 )
 TIF = FolderFormat(
     "tif",
@@ -109,6 +111,7 @@ TIF = FolderFormat(
             "lossless": FormatSettings(level=1, threads=2),
         },
     ),
+    readers=_READERS,
 )
 JPG = FolderFormat(
     "jpg",
@@ -125,6 +128,7 @@ JPG = FolderFormat(
             "small": FormatSettings(quality=80, threads=2),
         },
     ),
+    readers=_READERS,
 )
 BMP = _plain_format("bmp", _BYTES, threads=1)
 PPM = replace(_plain_format("ppm", _WORDS, threads=1), encode=_encode_ppm)

@@ -96,6 +96,7 @@ class VideoFormat:
 
     store_class = VIDEO_CLASS
     chunksize = 10_000
+    readers = 1  # decoding goes on from frame to frame
 
     @property
     def suffix(self) -> str:
