@@ -29,7 +29,7 @@ from imgstore.errors import (
 )
 from imgstore.formats import FORMATS, FormatSettings
 from imgstore.frame import Frame, FrameSequence, FrameSink, FrameSource, FrameSpec, Image
-from imgstore.importing import find_images, import_images, import_video
+from imgstore.importing import find_images, import_images, import_video, is_picture
 from imgstore.index import Gap, find_gaps
 from imgstore.interrupt import deferred_interrupt
 from imgstore.layout import replacing
@@ -114,6 +114,7 @@ __all__ = [
     "get_supported_formats",
     "import_images",
     "import_video",
+    "is_picture",
     "main_test",
     "new_for_filename",
     "new_for_format",

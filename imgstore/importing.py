@@ -167,7 +167,7 @@ def find_images(images: Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
     found = []
     for path in map(Path, images):
         if path.is_dir():
-            found += [file for file in path.iterdir() if file.suffix.lower() in _PICTURES]
+            found += filter(is_picture, path.iterdir())
         elif path.is_file():
             found.append(path)
         else:
@@ -175,6 +175,11 @@ def find_images(images: Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
     if not found:
         raise VideoError(f"there are no pictures ({', '.join(_PICTURES)}) in what was given")
     return tuple(sorted(found, key=natural_order))
+
+
+def is_picture(path: Path) -> bool:
+    """Return whether a file is called as pictures are."""
+    return path.suffix.lower() in _PICTURES and not path.name.startswith(".")
 
 
 def natural_order(path: Path) -> tuple[tuple[int, int, str], ...]:

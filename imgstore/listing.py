@@ -21,7 +21,7 @@ from imgstore.span import RangeBy, find_range
 
 
 def timecodes(times: Times) -> Iterator[str]:
-    """Yield the lines of a timecode file (format v2) of Matroska's tools: milliseconds from the first frame."""
+    """Yield the lines of a timecode file (format v2) of Matroska's tools: milliseconds from the first."""
     yield "# timecode format v2\n"
     for seconds in (times - times[:1].sum()).tolist():
         yield f"{1000 * seconds:.3f}\n"

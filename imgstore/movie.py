@@ -1,8 +1,8 @@
 """A plain video of a store, that plays at the pace at which was recorded, anywhere."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -249,9 +249,9 @@ class _Painter:
             spec = self._caption.spec
         self.spec = spec
 
-    def __iter__(self) -> Iterator[Image]:
-        for index in self._frames:
-            frame = self._reader[index]
+    def images(self) -> Generator[Image, None, None]:
+        """Yield the images, in order."""
+        for frame in self._reader.read_ahead(self._frames):
             image = self._as_bytes(frame.image)
             yield image if self._caption is None else self._caption.draw(image, self._words(frame))
 
@@ -312,18 +312,19 @@ class _Movie:
                         tick()
             heard.finish()
 
-    def encode(self, images: _Painter, quality: int, tick: Tick) -> None:
-        """Encode images, each to be seen when its frame was."""
+    def encode(self, painter: _Painter, quality: int, tick: Tick) -> None:
+        """Encode images, each to be seen when its frame was taken."""
         with self._open() as file:
-            stream = self._video_stream(file, images.spec, quality)
+            stream = self._video_stream(file, painter.spec, quality)
             heard = _Track(file, self._sound, self._timeline)
-            for place, image in enumerate(images):
-                heard.write_to(self._timeline.shown[place])
-                frame = _as_frame(image)
-                frame.pts, frame.time_base = self._ticks[place], self._tick
-                frame.duration = self._ticks[place + 1] - self._ticks[place]
-                file.mux(stream.encode(frame))
-                tick()
+            with closing(painter.images()) as images:
+                for place, image in enumerate(images):
+                    heard.write_to(self._timeline.shown[place])
+                    frame = _as_frame(image)
+                    frame.pts, frame.time_base = self._ticks[place], self._tick
+                    frame.duration = self._ticks[place + 1] - self._ticks[place]
+                    file.mux(stream.encode(frame))
+                    tick()
             file.mux(stream.encode(None))
             heard.finish()
 

@@ -1,7 +1,8 @@
 """Chunks of a new store, each written from some frames of a recording, in any order and by any process."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,10 +12,11 @@ from imgstore.carry import ExtraData
 from imgstore.chunk import OpenChunk, chunk_path, index_stem
 from imgstore.extra import EXTRA_SUFFIXES
 from imgstore.formats import FORMATS, FormatSettings
-from imgstore.frame import FrameSequence, FrameSpec
+from imgstore.frame import Frame, FrameSequence, FrameSpec
 from imgstore.index import load_chunk_index
 from imgstore.layout import chunk_name, journal_path
 from imgstore.reader import StoreReader
+from imgstore.view import frames_at
 from imgstore.workers import Tick
 
 
@@ -86,14 +88,18 @@ class PieceWriter:
                 self._extra.save_signals(piece.frames, recipe.root, piece.chunk)
                 for record in self._extra.records(piece.frames):
                     chunk.append_extra(record)
-            for index in piece.frames:
-                chunk.append(self._frames[index])
-                tick(1)
+            with closing(self._read(piece.frames)) as frames:
+                for frame in frames:
+                    chunk.append(frame)
+                    tick(1)
             chunk.finish()
         except BaseException:
             chunk.discard()
             remove_chunk(recipe.root, piece.chunk, chunk_format.suffix)
             raise
+
+    def _read(self, indices: range) -> Generator[Frame, None, None]:
+        yield from frames_at(self._frames, indices)
 
 
 def remove_chunk(root: Path, chunk: int, suffix: str) -> None:
