@@ -164,7 +164,7 @@ def find_images(images: Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
 
     Raises VideoError if there is none, or one does not exist.
     """
-    found = []
+    found: list[Path] = []
     for path in map(Path, images):
         if path.is_dir():
             found += filter(is_picture, path.iterdir())

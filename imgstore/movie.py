@@ -1,7 +1,7 @@
 """A plain video of a store, that plays at the pace at which was recorded, anywhere."""
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,6 +42,7 @@ _CONTAINERS = {".mp4": ("mp4", 90_000), ".mov": ("mov", 90_000), ".mkv": ("matro
 _PLAYABLE = ("yuv420p", "yuvj420p")
 _KEYFRAME_EVERY = 120
 _NEUTRAL = 128
+_FASTEST_RATE = 60.0  # frames per second, that a video is sped up to
 _TO_VIDEO_RANGE = np.rint(16 + np.arange(256) * 219 / 255).astype(np.uint8)
 _LOOKED_AT = 16  # frames that tell how bright deep images get
 _BT709 = 1
@@ -54,7 +55,7 @@ class Exported:
     Attributes
     ----------
     path : of the file.
-    frames : how many it holds.
+    frames : how many it holds; when sped up it may be fewer than there are in the range.
     seconds : how long it plays.
     copied : whether the frames are those of the store bit for bit, not encoded again.
     changed : frames whose distance from the one before is not that of their times; see `Timeline`.
@@ -96,7 +97,7 @@ def export_video(
     source : folder of the store.
     destination : .mp4, .mov or .mkv; it must not exist, and not lie in the store.
     start, stop, by : which frames; see `find_range`.
-    speed : 2 for twice as fast.
+    speed : 2 for twice as fast; of what would be more than 60 frames a second, frames are left out.
     overlay : draw number and local time on each frame; frames too small for text become larger.
     grey, crop, scale : how frames are read; see `open`.
     quality : CRF of H.264, 0 (best) to 51; None to copy packets if that can be, else 20.
@@ -127,18 +128,22 @@ def export_video(
     with open_frames(root, options) as reader:
         frames = find_range(reader, start, stop, by=by)
         timeline = make_timeline(reader.times[frames.start : frames.stop], speed)
+        indices: Sequence[int] = frames
+        if speed > 1:
+            timeline, kept = timeline.thinned(_FASTEST_RATE)
+            indices = (frames.start + kept).tolist()
         sound = None if audio is None else _find_sound(reader, audio, audio_start)
-        may_copy = quality is None and not overlay and options == AS_STORED
+        may_copy = quality is None and not overlay and options == AS_STORED and len(indices) == len(frames)
         runs = _copyable(reader, frames) if may_copy else None
         with deferred_interrupt() as pressed, _replacing(place) as beside:
             movie = _Movie(beside, place.suffix.lower(), timeline, sound)
-            tick = _counter(len(frames), progress, pressed.is_set)
+            tick = _counter(len(indices), progress, pressed.is_set)
             if runs is not None:
                 movie.copy(runs, tick)
             else:
                 chosen = DEFAULT_QUALITY if quality is None else quality
-                movie.encode(_Painter(reader, frames, overlay=overlay), chosen, tick)
-    return Exported(place, len(frames), timeline.duration, runs is not None, timeline.changed)
+                movie.encode(_Painter(reader, indices, overlay=overlay), chosen, tick)
+    return Exported(place, len(indices), timeline.duration, runs is not None, timeline.changed)
 
 
 def _check_place(place: Path, store: Path, *, force: bool) -> None:
@@ -232,7 +237,7 @@ def _joins(packets: PacketTable, first: PacketTable, positions: range) -> bool:
 class _Painter:
     """Gives the frames of a range as 8-bit images of even size, with or without text on them."""
 
-    def __init__(self, reader: StoreReader, frames: range, *, overlay: bool) -> None:
+    def __init__(self, reader: StoreReader, frames: Sequence[int], *, overlay: bool) -> None:
         spec = reader.spec
         if len(spec.shape) == 3 and not spec.is_colour:
             raise FrameFormatError(
@@ -244,7 +249,7 @@ class _Painter:
         spec = FrameSpec(spec.shape)
         self._caption: Caption | None = None
         if overlay:
-            longest = str(max(map(abs, reader.numbers[[frames.start, frames.stop - 1]].tolist())))
+            longest = str(max(map(abs, reader.numbers[[frames[0], frames[-1]]].tolist())))
             self._caption = Caption(spec, (f"-{longest}", "2222-22-22", "22:22:22.222"))
             spec = self._caption.spec
         self.spec = spec
@@ -271,12 +276,12 @@ class _Painter:
         return str(frame.number), f"{local:%Y-%m-%d}", local.strftime("%H:%M:%S.%f")[:-3]
 
 
-def _brightness(reader: StoreReader, frames: range) -> tuple[float, float] | None:
+def _brightness(reader: StoreReader, frames: Sequence[int]) -> tuple[float, float] | None:
     """Return what is black and what is white in images that are not of 8 bit, by some of them."""
     if reader.spec.dtype == np.uint8:
         return None
-    places = np.unique(np.linspace(frames.start, frames.stop - 1, _LOOKED_AT).astype(int))
-    some = [reader[int(place)].image for place in places]
+    places = np.unique(np.linspace(0, len(frames) - 1, _LOOKED_AT).astype(int))
+    some = [reader[frames[place]].image for place in places.tolist()]
     low = min(0.0, float(np.nanmin(some)))
     return low, max(float(np.nanmax(some)), low + 1e-9)
 

@@ -45,6 +45,12 @@ class Timeline:
         near = int(np.nanargmin(np.abs(self.times - time)))
         return float(self.shown[near] + (time - self.times[near]))
 
+    def thinned(self, rate: float) -> tuple["Timeline", npt.NDArray[np.int64]]:
+        """Return a timeline with at most `rate` frames per second, and which of the frames these are."""
+        _, kept = np.unique(np.floor(self.shown * rate), return_index=True)
+        interval = max(self.interval, 1 / rate) if len(kept) < len(self.shown) else self.interval
+        return Timeline(self.times[kept], self.shown[kept], interval, self.changed), kept
+
 
 def make_timeline(times: Times, speed: float = 1.0) -> Timeline:
     """Return when frames with these times are shown; see `Timeline`.

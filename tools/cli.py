@@ -35,10 +35,23 @@ app = typer.Typer(
     help="Record animals for days into chunked frame stores, seek in them, track them.\n\n"
     "Try `ethostore demo` first: it makes one of everything and says what to do next.",
 )
-for command in (demo, record, import_, info, frame, cut, convert, export_video, timecodes, extra):
+for command in (
+    demo,
+    record,
+    import_,
+    info,
+    frame,
+    cut,
+    convert,
+    export_video,
+    timecodes,
+    extra,
+    track,
+    plot,
+    export,
+    repair,
+):
     app.command(command.__name__.strip("_").replace("_", "-"))(command)
-for command in (track, plot, export, repair):
-    app.command()(command)
 
 
 def _version(wanted: bool) -> None:

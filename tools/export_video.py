@@ -28,7 +28,8 @@ def export_video(
         typer.Option(
             min=0,
             max=51,
-            help="CRF of H.264, lower is better. Default: copy the frames as they are where that can be, else 20.",
+            help="CRF of H.264, lower is better. Default: frames are copied as they are where that can be, "
+            "else 20.",
         ),
     ] = None,
     audio: Annotated[
@@ -46,12 +47,13 @@ def export_video(
 ) -> None:
     """Write a store, or part of it, as an ordinary video that plays anywhere, at the pace of the recording.
 
-    Each frame is shown at its own time: where the camera paused, the video does. H.264 in a store is copied, not
-    encoded again, if nothing is asked that changes the picture and the part starts at a keyframe.
+    Each frame is shown at its own time: where the camera paused, the video does, for at most six hours. H.264
+    in a store is copied, not encoded again, if nothing is asked that changes the picture and the part starts
+    at a keyframe. Of a video that is sped up, at most 60 frames a second are kept.
 
         ethostore export-video a.store a.mp4
 
-        ethostore export-video a.store night.mp4 --from 2026-11-21T22:00 --to 2026-11-22T06:00 --speed 60 --overlay
+        ethostore export-video a.store night.mp4 --from 2026-11-21T22:00 --speed 60 --overlay
     """
     wanted = parse_range(start, stop, by)
     with frame_bar("frames") as progress:
@@ -88,7 +90,5 @@ def export_video(
         "size": size_text(size),
     }
     if done.changed:
-        readable["clock"] = (
-            f"steps back, stands still or pauses for hours at {done.changed} frames; see --help"
-        )
+        readable["clock"] = f"stepped back, stood still or paused for hours at {done.changed} frames"
     show(facts if as_json else readable, as_json=as_json)

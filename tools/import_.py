@@ -44,8 +44,8 @@ def import_(
     times: Annotated[
         str,
         typer.Option(
-            help="Where the times of pictures come from: rate, exif (when the camera says that it took each) or "
-            "mtime (when its file was last changed)."
+            help="Where the times of pictures come from: rate, exif (when the camera says that it took each) "
+            "or mtime (when its file was last changed)."
         ),
     ] = "rate",
     chunk_format: Annotated[
