@@ -73,12 +73,16 @@ class ExtraData:
         Raises ChunkError if the file of a chunk that is to be cut has another layout than Motif's.
         """
         files = self._files(self._signals, frames)
-        place = root / (chunk_name(chunk) + MOTIF_SIGNALS_SUFFIX)
-        own = [file for file in files if self._frames_of(file) == frames]
-        if own and self._origin == 0:
-            with replacing(place) as target, own[0].path.open("rb") as source:
-                shutil.copyfileobj(source, target)
+        if not files:
             return
+        place = root / (chunk_name(chunk) + MOTIF_SIGNALS_SUFFIX)
+        of, _ = self._reader.index.locate(frames.start)
+        if self._reader.chunk_range(of) == frames:
+            files = self._signals.get(of, [])
+            if files and (self._origin == 0 or not _is_flat(files[0].path)):
+                with replacing(place) as target, files[0].path.open("rb") as source:
+                    shutil.copyfileobj(source, target)
+                return
         parts = [(file.path, used) for file in files if (used := self._samples(file, frames)).any()]
         if parts:
             beside = place.with_name(f".{place.name}.partial")
@@ -143,6 +147,8 @@ class ExtraData:
     def _place_samples(self, file: ExtraFile) -> npt.NDArray[np.int64]:
         """Return the index of the frame of each sample, shape (samples,); -2 for those of none."""
         try:
+            if not _is_flat(file.path):
+                raise ValueError("it holds more than one signal of the same rate")  # noqa: TRY301
             with h5py.File(file.path, "r") as content:
                 camera = np.asarray(content[_CAMERA])
                 said = camera[BEFORE if BEFORE in (camera.dtype.names or ()) else "frame_number"]
@@ -156,6 +162,16 @@ class ExtraData:
         rank = np.minimum(ranked.searchsorted(number), len(ranked) - 1)
         index = order[rank] if len(order) else rank
         return np.where((ranked[rank] == number) & (said >= 0), index, -2).astype(np.int64)
+
+
+def _is_flat(path: Path) -> bool:
+    """Return whether a file has Motif's layout: arrays that all have a column per sample."""
+    try:
+        with h5py.File(path, "r") as content:
+            lengths = {getattr(content[name], "shape", (-1,))[-1:] for name in content}
+            return _CAMERA in content and len(lengths) == 1
+    except OSError as exc:
+        raise ChunkError(f"{path} is broken ({exc})") from exc
 
 
 def _is_used(record: Mapping[str, Any]) -> bool:

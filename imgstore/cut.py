@@ -27,7 +27,17 @@ from imgstore.pieces import Piece, PieceWriter, Recipe, remove_chunk
 from imgstore.reader import Moment, StoreReader, format_of
 from imgstore.span import RangeBy, find_range
 from imgstore.staging import staged
-from imgstore.transcode import MADE_FROM, Converted, FrameProgress, Run, fill, identity, open_frames
+from imgstore.transcode import (
+    MADE_FROM,
+    Converted,
+    FrameProgress,
+    Run,
+    fill,
+    fitting_settings,
+    identity,
+    keep_origin,
+    open_frames,
+)
 from imgstore.workers import Tick
 
 _ENCODERS = {".mkv": "h264/mkv", ".mp4": "avc1/mp4", ".avi": "mjpeg/avi"}
@@ -129,7 +139,9 @@ def _content(reader: StoreReader, frames: range) -> dict[str, Any]:
         "uuid": uuid4().hex,
         MADE_FROM: {"did": "cut", **identity(reader), "first": frames.start, "stop": frames.stop},
     }
-    return {**reader.metadata.user, STORE_KEY: store}
+    content = {**reader.metadata.user, STORE_KEY: store}
+    keep_origin(content, reader.metadata)
+    return content
 
 
 def _recipe(folder: Path, metadata: StoreMetadata, store: Mapping[str, Any], origin: int) -> Recipe:
@@ -139,7 +151,7 @@ def _recipe(folder: Path, metadata: StoreMetadata, store: Mapping[str, Any], ori
         name = _ENCODERS.get(metadata.suffix, "h264/mkv")
     chunk_format = FORMATS.get(name)
     spec = metadata.stored_spec
-    settings = chunk_format.settings(spec, metadata.settings if name == metadata.format else None)
+    settings = fitting_settings(chunk_format, spec, metadata.settings if name == metadata.format else None)
     if metadata.suffix and name != "mjpeg/avi" and settings.quality:
         settings = replace(settings, quality=min(settings.quality, _CLOSE_QUALITY))
     return Recipe(folder, name, spec, settings, store, origin)

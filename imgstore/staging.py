@@ -23,7 +23,14 @@ from imgstore.sqlite_index import FILENAME as SQLITE_FILENAME
 
 PLAN_FILENAME = ".unfinished.yaml"
 
-_OWN_NAMES = (METADATA_FILENAME, PLAN_FILENAME, LOCK_FILENAME, CACHE_FILENAME, SQLITE_FILENAME)
+_OWN_NAMES = (
+    METADATA_FILENAME,
+    PLAN_FILENAME,
+    LOCK_FILENAME,
+    CACHE_FILENAME,
+    SQLITE_FILENAME,
+    ".checksums",
+)
 _OWN_PATTERN = re.compile(r"\d{6,}(\..+)?|\.\d{6,}\..+|\..+\.partial")
 _NEW_EVERY_TIME = ("uuid", "created_utc")
 

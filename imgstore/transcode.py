@@ -15,6 +15,7 @@ from imgstore.errors import EmptyStoreError, SettingsError
 from imgstore.formats import FORMATS, ChunkFormat, FormatSettings
 from imgstore.formats.settings import parse_settings
 from imgstore.frame import FrameSequence, FrameSpec
+from imgstore.layout import journal_path
 from imgstore.metadata import STORE_KEY, StoreMetadata, find_metadata, load_metadata, new_metadata
 from imgstore.options import AS_STORED, Crop, ReadOptions
 from imgstore.pieces import Piece, PieceWriter, Recipe, is_finished
@@ -162,7 +163,7 @@ def new_store(
     """
     chunk_format = FORMATS.get(format)
     chunk_format.check(spec)
-    chosen = _fitting_settings(chunk_format, spec, settings)
+    chosen = fitting_settings(chunk_format, spec, settings)
     if encoding:
         lossless = chunk_format.is_lossless(spec, chosen)
         check_encoding(spec, encoding, lossless=lossless, stacklevel=4)
@@ -261,6 +262,8 @@ def fill(
     """
     total = sum(len(piece.frames) for piece in pieces)
     missing = [piece for piece in pieces if not is_finished(root, piece, suffix)]
+    for piece in pieces:
+        journal_path(root, piece.chunk).unlink(missing_ok=True)  # an index was written, and the writer killed
     done = total - sum(len(piece.frames) for piece in missing)
 
     def tick(more: int) -> None:
@@ -288,14 +291,17 @@ def _stays_raw(
         return False
     if not is_mosaic(metadata.encoding) or chunk_format.name == metadata.format:
         return True
-    settings = _fitting_settings(chunk_format, metadata.stored_spec, choice)
+    settings = fitting_settings(chunk_format, metadata.stored_spec, choice)
     return chunk_format.is_lossless(metadata.stored_spec, settings)
 
 
-def _fitting_settings(
+def fitting_settings(
     chunk_format: ChunkFormat, spec: FrameSpec, choice: str | FormatSettings | None
 ) -> FormatSettings:
-    """Return what frames are encoded with; colour may have become grey, and its pixel format with it."""
+    """Return what frames are encoded with; what stands in a store may have been chosen for colour.
+
+    Raises SettingsError.
+    """
     try:
         return chunk_format.settings(spec, choice)
     except SettingsError:
