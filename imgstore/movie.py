@@ -40,6 +40,7 @@ Tick: TypeAlias = Callable[[], None]
 
 _CONTAINERS = {".mp4": ("mp4", 90_000), ".mov": ("mov", 90_000), ".mkv": ("matroska", 1_000)}
 _PLAYABLE = ("yuv420p", "yuvj420p")
+_PROFILES = ("Constrained Baseline", "Baseline", "Main", "High")  # of H.264, that any player knows
 _KEYFRAME_EVERY = 120
 _NEUTRAL = 128
 _FASTEST_RATE = 60.0  # frames per second, that a video is sped up to
@@ -226,6 +227,7 @@ def _joins(packets: PacketTable, first: PacketTable, positions: range) -> bool:
     """Return whether frames of a file can follow those of another, and be played by any player."""
     return (
         packets.codec == "h264"
+        and packets.profile in _PROFILES
         and packets.pixel_format in _PLAYABLE
         and packets.in_order
         and packets.extradata == first.extradata

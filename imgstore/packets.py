@@ -31,7 +31,7 @@ class PacketTable:
     count : how many frames there are.
     in_order : whether frames lie in the order in which they are shown, so that those at the end can be
         left out without harm to those before.
-    codec, pixel_format : by FFmpeg's names.
+    codec, profile, pixel_format : by FFmpeg's names.
     extradata : what decoders need to know beforehand.
     """
 
@@ -39,6 +39,7 @@ class PacketTable:
     count: int
     in_order: bool
     codec: str
+    profile: str
     pixel_format: str
     extradata: bytes
 
@@ -62,6 +63,7 @@ def list_packets(path: Path) -> PacketTable:
             len(stamps),
             None not in stamps and bool((np.diff(known) > 0).all()),
             context.name,
+            str(context.profile),
             str(context.pix_fmt),
             bytes(context.extradata or b""),
         )
