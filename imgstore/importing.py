@@ -28,6 +28,7 @@ NOMINAL_RATE = 25.0
 _PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".webp", ".jp2")
 _LOSSY = (".jpg", ".jpeg", ".webp", ".jp2")
 _NUMBER = re.compile(r"(\d+)")
+_COLOURLESS = 4  # of 255, that channels differ by where chroma was rounded
 _LOOKED_AT = 5  # frames that tell whether a video is grey
 _EXIF_PART, _TAKEN, _FRACTION, _ZONE = 0x8769, 0x9003, 0x9291, 0x9011
 
@@ -87,7 +88,7 @@ def is_grey(video: Path) -> bool:
     with open_video(video, colour=True) as frames:
         for index in np.linspace(0, len(frames) - 1, _LOOKED_AT).astype(int):
             image = frames[int(index)].image.astype(np.int16)
-            if np.abs(image - image[..., :1]).max() > 1:  # by rounding
+            if np.abs(image - image[..., :1]).max() > _COLOURLESS:
                 return False
     return True
 

@@ -121,7 +121,11 @@ class _Crew(Generic[T]):
 def _hire(context: SpawnContext, worker: Worker[T]) -> tuple[Connection, SpawnProcess]:
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, worker), daemon=True)
-    process.start()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # which the new process inherits
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     there.close()
     return here, process
 
@@ -162,7 +166,7 @@ class _Teller:
 
 def _serve(line: Connection, worker: Worker[T]) -> None:
     """Work in a process of its own until nobody is there to ask for more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C, blocked so far, is for who started this one
     teller = _Teller(line)
     with suppress(EOFError, OSError, _Dismissed):
         try:

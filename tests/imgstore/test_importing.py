@@ -68,13 +68,19 @@ def test_what_is_no_video_is_told(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
+@pytest.mark.parametrize(("name", "grey"), [("arena_10x2.mp4", False), ("mouse.mp4", True)])
+def test_a_real_video_is_grey_if_it_looks_so(data: Path, name, grey):
+    assert imgstore.importing.is_grey(data / name) == grey
+
+
 def test_a_real_video_is_imported(data: Path, tmp_path):
+    part = (100, 100, 65, 50)
     done = imgstore.import_video(
-        data / "arena_10x2.mp4", tmp_path / "a", crop=(100, 100, 65, 50), settings="lossless", chunksize=500
+        data / "arena_10x2.mp4", tmp_path / "a", crop=part, grey=True, settings="lossless", chunksize=500
     )
     assert (done.frames, done.chunks) == (1200, 3)
     with (
-        imgstore.open_video(data / "arena_10x2.mp4", crop=(100, 100, 65, 50)) as video,
+        imgstore.open_video(data / "arena_10x2.mp4", crop=part) as video,
         imgstore.open(done.path) as store,
     ):
         np.testing.assert_array_equal(store.times, video.times)
