@@ -31,6 +31,7 @@ from imgstore import (
     StoreInUseError,
     UnknownNameError,
 )
+from imgstore.workers import run_tasks
 from tests.conftest import ROOT, numbered_images
 from tests.imgstore.test_motif import motif_store, write_signals  # noqa: F401  # a fixture
 
@@ -277,6 +278,27 @@ def test_a_conversion_that_was_ended_goes_on(tmp_path, large_store, workers, sen
         assert_same_frames(after, before)
     assert not list(tmp_path.glob("*.partial"))
     assert not list((tmp_path / "new").glob(".*"))
+
+
+class Mortal:
+    """A worker whose process dies at its third task."""
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, *error):
+        pass
+
+    def do(self, task, tick):
+        if task == 2:
+            os._exit(3)
+        tick(1)
+
+
+def test_a_worker_that_dies_ends_it_with_a_word():
+    with pytest.raises(ChunkError, match="died with exit code 3"):
+        run_tasks(Mortal(), range(6), 2, lambda more: None)
+    assert not multiprocessing.active_children()
 
 
 class StopError(Exception):
