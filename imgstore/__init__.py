@@ -7,9 +7,11 @@ there.
 
 from importlib.metadata import PackageNotFoundError, version
 
+from imgstore.alignment import StoreAlignment
 from imgstore.apps import main_test
 from imgstore.cut import cut
 from imgstore.errors import (
+    AlignmentError,
     ChunkError,
     ClosedError,
     EmptyStoreError,
@@ -34,7 +36,9 @@ from imgstore.index import Gap, find_gaps
 from imgstore.interrupt import deferred_interrupt
 from imgstore.layout import replacing
 from imgstore.listing import save_extra, save_timecodes
+from imgstore.matching import ClockFit
 from imgstore.movie import Exported, export_video
+from imgstore.multi import AlignedStores, FrameSet, open_many
 from imgstore.reader import StoreReader, open
 from imgstore.registry import Registry
 from imgstore.repair import Repaired, repair
@@ -65,7 +69,10 @@ __all__ = [
     "DEFAULT_FORMAT",
     "FORMATS",
     "RANGES_BY",
+    "AlignedStores",
+    "AlignmentError",
     "ChunkError",
+    "ClockFit",
     "ClosedError",
     "Converted",
     "DirectoryImgStore",
@@ -77,6 +84,7 @@ __all__ = [
     "FrameIndexError",
     "FrameNotFoundError",
     "FrameSequence",
+    "FrameSet",
     "FrameSink",
     "FrameSource",
     "FrameSpec",
@@ -92,6 +100,7 @@ __all__ = [
     "Registry",
     "Repaired",
     "SettingsError",
+    "StoreAlignment",
     "StoreExistsError",
     "StoreInUseError",
     "StoreReader",
@@ -119,6 +128,7 @@ __all__ = [
     "new_for_filename",
     "new_for_format",
     "open",
+    "open_many",
     "open_source",
     "open_video",
     "parse_yaml",

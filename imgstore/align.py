@@ -1,13 +1,13 @@
 """Loopbio's module of this name: stores that were recorded together, frame by frame."""
 
 from collections.abc import Iterator
-from functools import reduce
 
 import numpy as np
 
 from imgstore.errors import FrameFormatError, FrameNotFoundError, UnknownNameError
 from imgstore.frame import Image
 from imgstore.index import Numbers
+from imgstore.matching import NONE, Indices, apply_policy, match_numbers
 from imgstore.stores import ImgStore
 
 Aligned = tuple[int, list[Image]] | tuple[int, list[Image], list[float]]
@@ -33,8 +33,9 @@ class StoreAligner:
             raise FrameFormatError(f"stores to align have images of one shape, not of {sorted(shapes)}")
         self._stores = stores
         self._shape = shapes.pop()
-        self._policy: str | None = None
-        self._numbers: Numbers = np.empty(0, np.int64)
+        self._numbers: Numbers | None = None
+        self._frames: list[Indices] = []
+        self._holds = False
 
     def extract_common_frames(self, policy: str) -> Numbers:
         """Return the numbers that `iter_imgs` is to give, in order, and remember them.
@@ -49,12 +50,12 @@ class StoreAligner:
         known = (self.MISSING_POLICY_DROP, self.MISSING_POLICY_HOLD, self.MISSING_POLICY_BLACK)
         if policy not in known:
             raise UnknownNameError("policy", policy, known)
-        merge = np.intersect1d if policy == self.MISSING_POLICY_DROP else np.union1d
-        numbers = [
-            np.unique(np.asarray(s.get_frame_metadata()["frame_number"], np.int64)) for s in self._stores
-        ]
-        self._numbers = reduce(merge, numbers)
-        self._policy = policy
+        stored = [np.asarray(store.get_frame_metadata()["frame_number"], np.int64) for store in self._stores]
+        every, frames = match_numbers(stored)
+        rows, _ = apply_policy(frames, "drop" if policy == self.MISSING_POLICY_DROP else "black")
+        self._numbers = every[rows]
+        self._frames = [column[rows] for column in frames]
+        self._holds = policy == self.MISSING_POLICY_HOLD
         return self._numbers
 
     def iter_imgs(self, return_times: bool = False) -> Iterator[Aligned]:
@@ -62,25 +63,14 @@ class StoreAligner:
 
         A time is NaN where the store has no such frame. Raises ValueError before `extract_common_frames`.
         """
-        if self._policy is None:
+        if self._numbers is None:
             raise FrameNotFoundError("call extract_common_frames first")
-        blacks = [np.zeros(self._shape, store.image_dtype) for store in self._stores]
-        shown = list(blacks)
-        for number in self._numbers.tolist():
-            times = []
-            for place, store in enumerate(self._stores):
-                image, time = self._frame(store, number)
-                if image is not None:
-                    shown[place] = image
-                elif self._policy == self.MISSING_POLICY_BLACK:
-                    shown[place] = blacks[place]
-                times.append(time)
-            yield (number, [*shown], times) if return_times else (number, [*shown])
-
-    @staticmethod
-    def _frame(store: ImgStore, number: int) -> tuple[Image | None, float]:
-        try:
-            image, (_, time) = store.get_image(number)
-        except FrameNotFoundError:
-            return None, np.nan
-        return image, time
+        images = [np.zeros(self._shape, store.image_dtype) for store in self._stores]
+        for row, number in enumerate(self._numbers.tolist()):
+            times = [np.nan for _ in self._stores]
+            for place, (store, frames) in enumerate(zip(self._stores, self._frames, strict=True)):
+                if frames[row] != NONE:
+                    images[place], (_, times[place]) = store.get_image(None, frame_index=frames[row])
+                elif not self._holds:
+                    images[place] = np.zeros(self._shape, store.image_dtype)
+            yield (number, [*images], times) if return_times else (number, [*images])

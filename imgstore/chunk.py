@@ -13,12 +13,20 @@ from imgstore.formats import ChunkFormat, FormatSettings
 from imgstore.frame import Frame, FrameSpec
 from imgstore.index import ChunkIndex, save_chunk_index
 from imgstore.journal import Journal
-from imgstore.layout import chunk_name, journal_path
+from imgstore.layout import VIDEO_SUFFIXES, chunk_name, journal_path
 
 
 def chunk_path(root: Path, chunk: int, suffix: str) -> Path:
     """Return the file of a chunk, or its folder if `suffix` is empty."""
     return root / (chunk_name(chunk) + suffix)
+
+
+def find_chunk(root: Path, chunk: int, suffix: str) -> Path:
+    """Return where the images of a chunk lie: `chunk_path`, or a video with another ending in its stead."""
+    path = chunk_path(root, chunk, suffix)
+    if suffix not in VIDEO_SUFFIXES or path.exists():
+        return path
+    return next((other for end in VIDEO_SUFFIXES if (other := path.with_suffix(end)).is_file()), path)
 
 
 def index_stem(root: Path, chunk: int, suffix: str) -> Path:

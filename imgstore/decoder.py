@@ -1,15 +1,18 @@
 """Any frame of a video file by its position, exactly, through PyAV."""
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 import av
 import cv2
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
@@ -32,6 +35,11 @@ _CONVERTED = {
     (False, True): "gray16le",
     (False, False): "gray",
 }  # colour, 16 bit
+
+Threading = Literal["AUTO", "SLICE"]
+
+_START_CODE = re.compile(rb"\x00\x00\x01(.)", re.DOTALL)
+_SLICES = (1, 5)
 
 _TO_FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 
@@ -72,6 +80,7 @@ class VideoDecoder:
         self._dtype = np.dtype(dtype)
         self._options = options
         self._threads = threads
+        self._threading: Threading = "AUTO"
         self._open()
         try:
             self._list_packets()
@@ -137,7 +146,7 @@ class VideoDecoder:
             self._container.close()
             raise VideoError(f"{self._path} holds no video")
         self._stream: VideoStream = self._container.streams.video[0]
-        self._stream.thread_type = "AUTO"
+        self._stream.thread_type = self._threading
         self._stream.codec_context.thread_count = self._threads
 
     def _list_packets(self) -> None:
@@ -148,6 +157,8 @@ class VideoDecoder:
             for packet in self._container.demux(self._stream):
                 stamp = packet.pts if packet.pts is not None else packet.dts
                 if packet.size and stamp is not None and not packet.is_discard:
+                    if not stamps and _has_slices(packet):
+                        self._threading = self._stream.thread_type = "SLICE"
                     stamps.append(stamp)
                     keys.append(packet.is_keyframe)
                     places.append(packet.pos)
@@ -223,6 +234,26 @@ class VideoDecoder:
         if stamp is None:
             raise VideoError(f"a frame of {self._path} has no presentation time")
         return stamp
+
+
+def _has_slices(packet: "Packet[VideoStream]") -> bool:
+    """Say whether threads can share a frame: then none is decoded only to keep them busy."""
+    context = packet.stream.codec_context
+    if context.name == "h264":
+        data, extra = bytes(packet), context.extradata or b""
+        return sum(kind in _SLICES for kind in _nal_kinds(data, extra)) > 1
+    return bool(context.name == "ffv1")
+
+
+def _nal_kinds(data: bytes, extra: bytes) -> Iterator[int]:
+    """Yield the types of the units of an H.264 packet (ITU-T H.264, 7.3.1 and annex B; ISO 14496-15)."""
+    if extra[:1] != b"\x01" or len(extra) < 5:  # units begin with a code
+        yield from (match[1][0] & 31 for match in _START_CODE.finditer(data))
+        return
+    size, at = (extra[4] & 3) + 1, 0  # units begin with their length
+    while at + size < len(data):
+        yield data[at + size] & 31
+        at += size + int.from_bytes(data[at : at + size], "big")
 
 
 def image_of(

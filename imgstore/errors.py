@@ -56,6 +56,10 @@ class FrameIndexError(ImgstoreError, IndexError, ValueError):
     """The index lies outside of the sequence."""
 
 
+class AlignmentError(ImgstoreError, ValueError):
+    """Stores cannot be put together in the way that was asked for."""
+
+
 class ClosedError(ImgstoreError, ValueError):
     """The reader or writer is closed."""
 

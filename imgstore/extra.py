@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from imgstore.errors import ChunkError
-from imgstore.layout import chunk_name, find_chunks
+from imgstore.layout import chunk_name, list_store
 from imgstore.motif import BEFORE, read_attributes, read_signals
 
 EXTRA_SUFFIX = ".extra.json"
@@ -91,7 +91,9 @@ def find_extra(root: Path, suffix: str, extensions: Sequence[str] = EXTRA_SUFFIX
     extensions : endings of the files to look for.
     """
     return [
-        file for chunk in find_chunks(root, suffix) for file in _of_chunk(root, suffix, chunk, extensions)
+        file
+        for chunk in sorted(list_store(root, suffix).chunks)
+        for file in _of_chunk(root, suffix, chunk, extensions)
     ]
 
 

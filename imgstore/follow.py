@@ -1,51 +1,62 @@
 """Frames of a store as they are appended to it."""
 
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from functools import partial
+from itertools import count
 from pathlib import Path
 
-from imgstore.chunk import chunk_path, index_stem
+from imgstore.chunk import find_chunk, index_stem
 from imgstore.errors import ChunkError
-from imgstore.formats import ChunkReader
 from imgstore.frame import Frame, Image
 from imgstore.index import ChunkIndex, load_chunk_index
 from imgstore.journal import load_journal
 from imgstore.layout import journal_path, writer_state
+from imgstore.waiting import wait
 
-_POLL_S = 0.005
+FollowChunk = Callable[[Path, Callable[[], bool]], Iterator[Image]]
 
 
 class Follower:
     """Yields the frames of a store that is being written, in order, each as soon as it can be read.
 
-    It ends when the writer closes the store, or dies. A frame of a video can be read when the next is
-    appended, or the chunk ends.
+    It ends when the writer closes the store, or dies.
 
     Parameters
     ----------
     root : folder of the store.
     suffix : ending of its chunks, "" if they are folders.
-    open_chunk : opens the chunk at a path.
+    images : yields the images of the chunk at a path as they come, until the function that it is given says
+        that nothing more will.
     """
 
-    def __init__(self, root: Path, suffix: str, open_chunk: Callable[[Path], ChunkReader]) -> None:
+    def __init__(self, root: Path, suffix: str, images: FollowChunk) -> None:
         self._root = root
         self._suffix = suffix
-        self._open_chunk = open_chunk
+        self._images = images
 
     def frames(self) -> Iterator[Frame]:
         """Yield all frames, from the first of the store."""
         chunk = index = 0
-        while self._wait(partial(self._begun, chunk), self._writing):
+        while wait(partial(self._begun, chunk), self._writing):
+            ended = partial(self._ended, chunk)
             rows = _Rows(journal_path(self._root, chunk), partial(self._index, chunk))
-            for offset, image in enumerate(self._images(chunk)):
-                if not self._wait(partial(rows.reach, offset), partial(self._growing, chunk)):
+            images = self._images(find_chunk(self._root, chunk, self._suffix), ended)
+            for offset in count():
+                image = self._next_image(images, rows, offset)
+                if image is None or not wait(partial(rows.reach, offset), lambda: not ended()):  # noqa: B023
                     break
                 yield Frame(image, index, *rows.at(offset))
                 index += 1
             chunk += 1
+
+    @staticmethod
+    def _next_image(images: Iterator[Image], rows: "_Rows", offset: int) -> Image | None:
+        try:
+            return next(images, None)
+        except ChunkError:
+            if rows.reach(offset):
+                raise
+            return None  # a frame was begun when the writer died
 
     def _writing(self) -> bool:
         return writer_state(self._root) == "recording"
@@ -53,42 +64,12 @@ class Follower:
     def _begun(self, chunk: int) -> bool:
         return self._index(chunk) is not None or journal_path(self._root, chunk).exists()
 
-    def _growing(self, chunk: int) -> bool:
-        """Say whether more may come to a chunk."""
-        return self._index(chunk) is None and self._writing()
+    def _ended(self, chunk: int) -> bool:
+        """Say whether nothing more will come to a chunk."""
+        return self._index(chunk) is not None or not self._writing()
 
     def _index(self, chunk: int) -> ChunkIndex | None:
         return load_chunk_index(index_stem(self._root, chunk, self._suffix))
-
-    @staticmethod
-    def _wait(ready: Callable[[], bool], hope: Callable[[], bool]) -> bool:
-        """Wait until something is ready; return False when there is no hope left that it will be."""
-        while not ready():
-            if not hope():
-                return ready()
-            time.sleep(_POLL_S)
-        return True
-
-    def _images(self, chunk: int) -> Iterator[Image]:
-        """Yield the images of a chunk, which is opened anew whenever it has grown."""
-        path = chunk_path(self._root, chunk, self._suffix)
-        offset, seen = 0, -1
-        growing = True
-        while growing:
-            growing = self._growing(chunk)  # looked at before the chunk: nothing comes to it after
-            size = _size(path)
-            if size == seen and growing:
-                time.sleep(_POLL_S)
-                continue
-            seen = size
-            try:
-                with closing(self._open_chunk(path)) as reader:
-                    while offset < len(reader):
-                        yield reader.read(offset)
-                        offset += 1
-            except ChunkError:
-                if not growing:
-                    raise
 
 
 class _Rows:
@@ -118,10 +99,3 @@ class _Rows:
     def at(self, offset: int) -> tuple[int, float]:
         """Return number and time of a frame that is known."""
         return self._numbers[offset], self._times[offset]
-
-
-def _size(path: Path) -> int:
-    """Return what changes when an image comes to a chunk: the size of a file, the images in a folder."""
-    if path.is_dir():
-        return sum(1 for _ in path.iterdir())
-    return path.stat().st_size if path.exists() else 0

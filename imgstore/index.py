@@ -192,12 +192,24 @@ class StoreIndex:
     @cached_property
     def by_number(self) -> Ranking:
         """The frames in the order of their numbers."""
-        return self._by_number or _rank(self.numbers)
+        return self._by_number or rank(self.numbers)
 
     @cached_property
     def by_time(self) -> Ranking:
         """The frames whose time is known in the order of their times."""
-        return self._by_time or _rank(self.times)
+        return self._by_time or rank(self.times)
+
+    def in_seconds(self, ticks: int) -> "StoreIndex":
+        """Return the same index where `ticks` units of these times are a second."""
+        ranked = self._by_time
+        return StoreIndex(
+            self._chunks,
+            self._starts,
+            self.numbers,
+            self.times / ticks,
+            by_number=self._by_number,
+            by_time=Ranking(ranked.order, ranked.values / ticks) if ranked else None,
+        )
 
     def _nearest(self, ranking: Ranking, value: float) -> int:
         order, ranked = ranking
@@ -263,7 +275,8 @@ def join_indexes(chunks: Sequence[int], indexes: Sequence[ChunkIndex]) -> StoreI
     )
 
 
-def _rank(values: npt.NDArray[np.int64 | np.float64]) -> Ranking:
+def rank(values: npt.NDArray[np.int64 | np.float64]) -> Ranking:
+    """Return frames in the order of their numbers or times, without those whose time is not known."""
     unknown = int(np.isnan(values).sum())
     if not unknown and bool((values[1:] > values[:-1]).all()):
         return Ranking(np.empty(0, np.int64), values)

@@ -17,6 +17,9 @@ from imgstore.errors import StoreInUseError
 METADATA_FILENAME = "metadata.yaml"
 LOCK_FILENAME = ".lock"
 
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv")
+"""Endings of chunk files that the readers of stores know."""
+
 _CHUNK_NAME = re.compile(r"[0-9]{6,}")
 _JOURNAL_NAME = re.compile(r"\.([0-9]{6,})\.journal")
 
@@ -63,7 +66,8 @@ class Listing(NamedTuple):
 
     Attributes
     ----------
-    chunks : numbers of the chunks that have images.
+    chunks : numbers of the chunks that have images, in a file with the store's ending, or, where they have
+        an index, in one with another ending: FlyHostel's recorder writes its first chunk as `.avi`.
     stamps : numbers of the chunks that have an index, in order, to its stamp.
     journals : numbers of the chunks that have a journal, in order.
     """
@@ -80,7 +84,7 @@ def list_store(root: Path, suffix: str) -> Listing:
     ----------
     suffix : see `find_chunks`.
     """
-    chunks, stamps, journals = set(), {}, []
+    chunks, stamps, journals, others = set(), {}, [], set()
     with os.scandir(root) as entries:
         for entry in entries:
             name = entry.name
@@ -93,11 +97,14 @@ def list_store(root: Path, suffix: str) -> Listing:
                 continue
             if dot + ending == suffix and (entry.is_file() if suffix else entry.is_dir()):
                 chunks.add(int(stem))
+            elif suffix in VIDEO_SUFFIXES and dot + ending in VIDEO_SUFFIXES:
+                others.add(int(stem))
             elif suffix and ending in ("npz", "yaml") and (ending == "npz" or int(stem) not in stamps):
                 found = entry.stat()
                 stamps[int(stem)] = IndexStamp(found.st_size, found.st_mtime_ns)
     if not suffix:
         stamps = {chunk: mark for chunk in chunks if (mark := _index_in(root, chunk)) is not None}
+    chunks |= others & stamps.keys()
     return Listing(chunks, dict(sorted(stamps.items())), sorted(journals))
 
 

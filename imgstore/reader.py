@@ -4,6 +4,7 @@ import math
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from threading import RLock
@@ -14,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from imgstore.chunk import chunk_path
+from imgstore.chunk import find_chunk
 from imgstore.contents import Contents, Progress, read_contents
 from imgstore.encoding import decoder
 from imgstore.errors import ClosedError, FrameIndexError, FrameNotFoundError
 from imgstore.extra import find_extra, load_extra
+from imgstore.flyhostel import ticks_per_second
 from imgstore.follow import Follower
 from imgstore.formats import FORMATS, ChunkFormat, ChunkReader
 from imgstore.frame import Frame, FrameSpec, Image
@@ -84,6 +86,7 @@ class StoreReader:
     progress : see `open`.
     index : of the store, if it is known already.
     options : which part of the images is read, and how.
+    raw_times : give times as they stand on the disk, also where they are milliseconds.
     """
 
     def __init__(
@@ -94,17 +97,22 @@ class StoreReader:
         *,
         index: StoreIndex | None = None,
         options: ReadOptions = AS_STORED,
+        raw_times: bool = False,
     ) -> None:
         self._root = root
         self._metadata = metadata
         self._options = options
         self._spec = options.spec(metadata.spec)
         self._format = format_of(metadata)
+        self._decode = decoder(metadata.encoding)
         if index is not None:
             self._contents = Contents(index, (), ())
         else:
             self._contents = read_contents(root, metadata, self._format, progress)
         self._index = self._contents.index
+        self._ticks = 1 if raw_times else ticks_per_second(metadata.store, self._index.times)
+        if self._ticks != 1:
+            self._index = self._index.in_seconds(self._ticks)
         self._open: OrderedDict[int, ChunkReader] = OrderedDict()
         self._lock = RLock()
         self._process = os.getpid()
@@ -299,10 +307,10 @@ class StoreReader:
     def follow(self) -> Iterator[Frame]:
         """Yield all frames, those that there are and then each that is appended, until the writer ends.
 
-        Of a store that nobody writes these are the frames that it holds. A frame of a video comes when the
-        next is appended or the chunk ends; an image at once.
+        Of a store that nobody writes these are the frames that it holds.
         """
-        return Follower(self._root, self._metadata.suffix, self._open_chunk).frames()
+        frames = Follower(self._root, self._metadata.suffix, self._follow_chunk).frames()
+        return (replace(frame, time=frame.time / self._ticks) for frame in frames)
 
     def local_time(self, time: float) -> datetime:
         """Return seconds since the Unix epoch as a datetime in the store's zone.
@@ -363,7 +371,7 @@ class StoreReader:
         with self._lock:
             self._check_open()
             kept = self._open.pop(chunk, None)
-        return kept or self._new_chunk(chunk)
+        return self._new_chunk(chunk) if kept is None else kept
 
     def give_back(self, chunk: int, reader: ChunkReader) -> None:
         """Take back a chunk that was borrowed."""
@@ -381,29 +389,39 @@ class StoreReader:
             self._open.popitem(last=False)[1].close()
 
     def _new_chunk(self, chunk: int) -> ChunkReader:
-        return self._open_chunk(chunk_path(self._root, chunk, self._metadata.suffix))
+        return self._open_chunk(find_chunk(self._root, chunk, self._metadata.suffix))
 
     def _open_chunk(self, path: Path) -> ChunkReader:
         if not self._metadata.encoding:
             return self._format.open_reader(path, self._metadata.stored_spec, self._options)
         raw = self._format.open_reader(path, self._metadata.stored_spec)
-        return _EncodedChunk(raw, self._metadata.encoding, self._options)
+        return _EncodedChunk(raw, self._decode_image)
+
+    def _follow_chunk(self, path: Path, ended: Callable[[], bool]) -> Iterator[Image]:
+        if not self._metadata.encoding:
+            return self._format.follow(path, self._metadata.stored_spec, self._options, ended)
+        return map(
+            self._decode_image, self._format.follow(path, self._metadata.stored_spec, AS_STORED, ended)
+        )
+
+    def _decode_image(self, image: Image) -> Image:
+        """Return an encoded image decoded, and only then cropped: a crop may cut through a mosaic."""
+        return np.ascontiguousarray(self._options.apply(self._decode(image)))
 
 
 class _EncodedChunk:
     """A chunk of images that are kept as the camera gave them."""
 
-    def __init__(self, chunk: ChunkReader, encoding: str, options: ReadOptions) -> None:
+    def __init__(self, chunk: ChunkReader, decode: Callable[[Image], Image]) -> None:
         self._chunk = chunk
-        self._decode = decoder(encoding)
-        self._options = options
+        self._decode = decode
 
     def __len__(self) -> int:
         return len(self._chunk)
 
     def read(self, offset: int) -> Image:
-        """Return the image at `offset`, decoded first, since a crop may cut through a mosaic."""
-        return np.ascontiguousarray(self._options.apply(self._decode(self._chunk.read(offset))))
+        """Return the image at `offset`, decoded."""
+        return self._decode(self._chunk.read(offset))
 
     def close(self) -> None:
         """Let go of all files."""

@@ -64,6 +64,8 @@ def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
     for place in (root, *(chunk_path(root, chunk, "") for chunk in contents.unfinished)):
         for half in place.glob(".*.partial") if place.is_dir() else ():
             half.unlink()  # what was being written when the writer died
+    for tail in root.glob(".*.tail"):
+        tail.unlink()  # the container has what it holds, or never will
     for chunk in contents.unfinished:
         images = chunk_path(root, chunk, metadata.suffix)
         try:

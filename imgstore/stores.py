@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from imgstore.chunk import find_chunk
 from imgstore.chunks import insert_chunk, remove_chunks
 from imgstore.constants import (
     EXTRA_DATA_FILE_EXTENSIONS,
@@ -38,7 +39,7 @@ from imgstore.errors import (
 from imgstore.extra import find_extra, load_extra, sample_rate
 from imgstore.formats import FORMATS
 from imgstore.frame import Frame, FrameSpec, Image
-from imgstore.layout import chunk_name, find_chunks
+from imgstore.layout import chunk_name, list_store
 from imgstore.metadata import (
     DIRECTORY_CLASS,
     VIDEO_CLASS,
@@ -377,7 +378,7 @@ class ImgStore:
         """Give images as they are stored from now on, not decoded."""
         reader = self._reading()
         raw = replace(self._stored, spec=self._stored.stored_spec, encoding=None)
-        self._reader = StoreReader(Path(self._basedir), raw, index=reader.index)
+        self._reader = StoreReader(Path(self._basedir), raw, index=reader.index, raw_times=True)
         reader.close()
 
     def save_index(self, path: AnyPath | None = None) -> None:
@@ -473,7 +474,7 @@ class ImgStore:
         yield from self._chunk_n_and_chunk_paths
 
     def _found_chunks(self) -> list[int]:
-        return find_chunks(Path(self._basedir), self._stored.suffix)
+        return sorted(list_store(Path(self._basedir), self._stored.suffix).chunks)
 
     def _stem(self, chunk: int) -> Path:
         """Return the path of a chunk's index without ending."""
@@ -494,7 +495,7 @@ class ImgStore:
         else:
             raise TypeError(f"index is an ImgStoreIndex, not a {type(index).__name__}")
         known = None if index is None else index.store_index
-        self._reader = StoreReader(Path(self._basedir), self._stored, index=known)
+        self._reader = StoreReader(Path(self._basedir), self._stored, index=known, raw_times=True)
         self._loaded_index = index or ImgStoreIndex(self._reader.index)
         self._reset()
         self.frame_count = self._loaded_index.frame_count
@@ -603,7 +604,7 @@ class VideoImgStore(ImgStore):
     @property
     def _cap(self) -> cv2.VideoCapture:
         """OpenCV's reader of the chunk of the last frame; ours does without it."""
-        path = str(self._stem(self._chunk_n)) + self._ext
+        path = str(find_chunk(Path(self._basedir), self._chunk_n, self._ext))
         if self._capture is None or path != self._capture_path:
             if self._capture is not None:
                 self._capture.release()

@@ -10,19 +10,19 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from imgstore.encoding import check_encoding, is_mosaic
+from imgstore.encoding import is_mosaic
 from imgstore.errors import EmptyStoreError, SettingsError
 from imgstore.formats import FORMATS, ChunkFormat, FormatSettings
 from imgstore.formats.settings import parse_settings
 from imgstore.frame import FrameSequence, FrameSpec
 from imgstore.layout import journal_path
-from imgstore.metadata import STORE_KEY, StoreMetadata, find_metadata, load_metadata, new_metadata
+from imgstore.metadata import STORE_KEY, StoreMetadata, find_metadata, load_metadata
 from imgstore.options import AS_STORED, Crop, ReadOptions
 from imgstore.pieces import Piece, PieceWriter, Recipe, is_finished
 from imgstore.reader import StoreReader
 from imgstore.staging import staged
 from imgstore.workers import Worker, run_tasks
-from imgstore.writer import DEFAULT_FORMAT
+from imgstore.writer import DEFAULT_FORMAT, describe
 
 P = TypeVar("P", bound=Piece)
 
@@ -164,20 +164,7 @@ def new_store(
     chunk_format = FORMATS.get(format)
     chunk_format.check(spec)
     chosen = fitting_settings(chunk_format, spec, settings)
-    if encoding:
-        lossless = chunk_format.is_lossless(spec, chosen)
-        check_encoding(spec, encoding, lossless=lossless, stacklevel=4)
-    content = new_metadata(
-        chunk_format.kept(spec),
-        store_class=chunk_format.store_class,
-        chunk_format=chunk_format.name,
-        suffix=chunk_format.suffix,
-        chunksize=chunk_format.chunksize if chunksize is None else chunksize,
-        padded=chunk_format.pads(spec),
-        settings=chosen,
-        user=user,
-        encoding=encoding,
-    )
+    content = describe(chunk_format, spec, chosen, chunksize, user, encoding, stacklevel=4)
     content[STORE_KEY][MADE_FROM] = {key: value for key, value in made_from.items() if value is not None}
     return content
 

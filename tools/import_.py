@@ -1,5 +1,6 @@
 """Make a store of a video or of pictures."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -83,43 +84,31 @@ def import_(
     """
     if times not in _TIMES:
         raise typer.BadParameter(f"--times is one of {', '.join(_TIMES)}, got {times!r}")
-    encoding = parse_settings(profile, settings)
-    begin, part, metadata = parse_start(start) or 0.0, parse_crop(crop), parse_meta(meta or [])
+    make = (
+        partial(imgstore.import_video, sources[0], format=chunk_format or DEFAULT_FORMAT, grey=grey)
+        if _is_video(sources)
+        else partial(
+            imgstore.import_images,
+            sources,
+            times=times,  # type: ignore[arg-type]  # one of those, as checked
+            rate=rate,
+            format=chunk_format,
+            grey=bool(grey),
+        )
+    )
     with frame_bar("frames") as progress, resumable(str(store)):
-        if _is_video(sources):
-            done = imgstore.import_video(
-                sources[0],
-                store,
-                start_time=begin,
-                format=chunk_format or DEFAULT_FORMAT,
-                chunksize=chunksize,
-                settings=encoding,
-                grey=grey,
-                crop=part,
-                scale=scale,
-                metadata=metadata,
-                workers=workers,
-                progress=progress,
-                force=force,
-            )
-        else:
-            done = imgstore.import_images(
-                sources,
-                store,
-                times=times,  # type: ignore[arg-type]  # one of those, as checked
-                rate=rate,
-                start_time=begin,
-                format=chunk_format,
-                chunksize=chunksize,
-                settings=encoding,
-                grey=bool(grey),
-                crop=part,
-                scale=scale,
-                metadata=metadata,
-                workers=workers,
-                progress=progress,
-                force=force,
-            )
+        done = make(
+            destination=store,
+            start_time=parse_start(start) or 0.0,
+            chunksize=chunksize,
+            settings=parse_settings(profile, settings),
+            crop=parse_crop(crop),
+            scale=scale,
+            metadata=parse_meta(meta or []),
+            workers=workers,
+            progress=progress,
+            force=force,
+        )
     show_store(done, as_json=as_json)
 
 

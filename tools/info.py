@@ -8,18 +8,28 @@ import typer
 
 import imgstore
 from imgstore import FrameNotFoundError, StoreReader
+from tools.alignment import readable_alignment, summarize_alignment
 from tools.console import duration_text, folder_size, show, size_text
 
 
 def info(
-    store: Annotated[Path, typer.Argument(help="Folder of the store.")],
+    stores: Annotated[list[Path], typer.Argument(help="Folder of the store, or of several.")],
+    by_number: Annotated[
+        bool, typer.Option("--by-number", help="Match frames of several stores by number, not by time.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
     """Say what a store holds: frames, lost frames, times, rate, chunks, size, format, state.
 
     The state is *complete*, *recording* while a writer has the store open, or *interrupted* if a writer died.
+
+    Of several stores, say how they lie against the first: frames in common, offset and drift of their clocks.
     """
-    with imgstore.open(store) as reader:
+    if len(stores) > 1:
+        with imgstore.open_many(stores, by="number" if by_number else "time") as many:
+            show(summarize_alignment(many) if as_json else readable_alignment(many), as_json=as_json)
+        return
+    with imgstore.open(stores[0]) as reader:
         facts = summarize(reader)
     show(facts if as_json else _readable(facts), as_json=as_json)
 

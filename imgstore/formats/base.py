@@ -1,5 +1,6 @@
 """What a chunk format gives: a writer and a reader of the images of one chunk."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -94,4 +95,16 @@ class ChunkFormat(Protocol):
         """Open the chunk at `path`, whose images are of `spec`, to be read as `options` say.
 
         Raises ChunkError if it is missing or broken.
+        """
+
+    def follow(
+        self, path: Path, spec: FrameSpec, options: ReadOptions, ended: Callable[[], bool]
+    ) -> Iterator[Image]:
+        """Yield the images of a chunk that is being written, in order, each as soon as it can be read.
+
+        Parameters
+        ----------
+        ended : says whether nothing more will be written to the chunk.
+
+        Raises ChunkError.
         """

@@ -81,7 +81,7 @@ def _nvenc(settings: FormatSettings) -> dict[str, str]:
     }
 
 
-_H264 = Encoder("libx264", _x264, (*_GREY, "gray"), (*_YUV, "bgr24"), rgb_codec="libx264rgb")
+_H264 = Encoder("libx264", "h264", _x264, (*_GREY, "gray"), (*_YUV, "bgr24"), rgb_codec="libx264rgb")
 _H264_TABLE = SettingsTable(
     _limits(range(52), _X26_PRESETS, *_YUV, "gray", "bgr24"),
     {
@@ -97,7 +97,7 @@ AVC1_MP4 = VideoFormat("avc1/mp4", MP4, _H264, _H264_TABLE)
 HEVC_MKV = VideoFormat(
     "hevc/mkv",
     MKV,
-    Encoder("libx265", _x265, (*_GREY, "gray"), (*_YUV, "gbrp"), smallest=16),
+    Encoder("libx265", "hevc", _x265, (*_GREY, "gray"), (*_YUV, "gbrp"), smallest=16),
     SettingsTable(
         _limits(range(52), _X26_PRESETS, *_YUV, "gray", "gbrp"),
         {
@@ -111,7 +111,7 @@ HEVC_MKV = VideoFormat(
 AV1_MKV = VideoFormat(
     "av1/mkv",
     MKV,
-    Encoder("libsvtav1", _svt, _GREY, _GREY, smallest=16),
+    Encoder("libsvtav1", "libdav1d", _svt, _GREY, _GREY, smallest=16),
     SettingsTable(
         _limits(range(1, 64), tuple(map(str, range(14))), *_GREY),
         {
@@ -125,7 +125,7 @@ _FFV1_USUAL = FormatSettings(preset="rice", gop=1, threads=2)
 FFV1_MKV = VideoFormat(
     "ffv1/mkv",
     MKV,
-    Encoder("ffv1", _ffv1, ("gray",), ("bgr0",), ("gray16le",), ("gbrp16le",)),
+    Encoder("ffv1", "ffv1", _ffv1, ("gray",), ("bgr0",), ("gray16le",), ("gbrp16le",)),
     SettingsTable(
         {"preset": ("rice", "range"), "gop": _GOPS, "threads": _THREADS},
         {
@@ -139,7 +139,7 @@ FFV1_MKV = VideoFormat(
 MJPEG_AVI = VideoFormat(
     "mjpeg/avi",
     AVI,
-    Encoder("mjpeg", _mjpeg, ("yuvj420p",), ("yuvj420p", "yuvj444p")),
+    Encoder("mjpeg", "mjpeg", _mjpeg, ("yuvj420p",), ("yuvj420p", "yuvj444p")),
     SettingsTable(
         {"quality": range(2, 32), "threads": _THREADS, "pixel_format": ("yuvj420p", "yuvj444p")},
         {
@@ -158,12 +158,12 @@ _NVIDIA = "an NVIDIA GPU with an encoder, its driver, and an FFmpeg build with N
 H264_NVENC_MKV = VideoFormat(
     "h264-nvenc/mkv",
     MKV,
-    Encoder("h264_nvenc", _nvenc, _GREY, _YUV, smallest=160, needs=_NVIDIA),
+    Encoder("h264_nvenc", "h264", _nvenc, _GREY, _YUV, smallest=160, needs=_NVIDIA),
     _NVENC_TABLE,
 )
 HEVC_NVENC_MKV = VideoFormat(
     "hevc-nvenc/mkv",
     MKV,
-    Encoder("hevc_nvenc", _nvenc, _GREY, _YUV, smallest=160, needs=_NVIDIA),
+    Encoder("hevc_nvenc", "hevc", _nvenc, _GREY, _YUV, smallest=160, needs=_NVIDIA),
     _NVENC_TABLE,
 )

@@ -3,9 +3,10 @@
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +20,7 @@ from imgstore.frame import FrameSpec, Image
 from imgstore.layout import chunk_name, sync
 from imgstore.metadata import DIRECTORY_CLASS
 from imgstore.options import AS_STORED, ReadOptions
+from imgstore.waiting import wait
 
 WRITE_THREADS = range(1, 65)
 """How many threads may write images."""
@@ -94,6 +96,16 @@ class FolderFormat:
         if not path.is_dir():
             raise ChunkError(f"the chunk {path} is missing")
         return FolderReader(path, self, spec, options)
+
+    def follow(
+        self, path: Path, spec: FrameSpec, options: ReadOptions, ended: Callable[[], bool]
+    ) -> Iterator[Image]:
+        """Yield the images as their files appear."""
+        reader = self.open_reader(path, spec, options)
+        for offset in count():
+            if not wait(partial(reader.has, offset), lambda: not ended()):
+                return
+            yield reader.read(offset)
 
 
 class FolderWriter:
@@ -191,9 +203,13 @@ class FolderReader:
             offsets = {int(match[1]) for match in found if match}
         return next(offset for offset in count() if offset not in offsets)
 
+    def has(self, offset: int) -> bool:
+        """Say whether there is an image at `offset`."""
+        return self._file(offset).exists()
+
     def read(self, offset: int) -> Image:
         """Return the image at `offset`."""
-        file = self._path / f"{chunk_name(offset)}{self._format.ending}"
+        file = self._file(offset)
         try:
             with file.open("rb") as stream:
                 image = self._format.decode(stream, self._spec)
@@ -208,6 +224,9 @@ class FolderReader:
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
+
+    def _file(self, offset: int) -> Path:
+        return self._path / f"{chunk_name(offset)}{self._format.ending}"
 
 
 def _write_whole(stream: BinaryIO, data: memoryview) -> None:

@@ -1,8 +1,11 @@
 """A video file per chunk, through PyAV."""
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,13 +19,15 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
-from imgstore.decoder import VideoDecoder
+from imgstore.decoder import VideoDecoder, image_of
 from imgstore.errors import ChunkError, FrameFormatError, MissingDependencyError, SettingsError, VideoError
+from imgstore.formats.growing import GrowingVideo, Tail
 from imgstore.formats.settings import FormatSettings, SettingsTable
 from imgstore.frame import FrameSpec, Image
 from imgstore.layout import sync
 from imgstore.metadata import VIDEO_CLASS
 from imgstore.options import AS_STORED, ReadOptions
+from imgstore.waiting import POLL_S
 
 GOP = 30
 """Frames from a keyframe to the next: what a random read decodes at most."""
@@ -59,6 +64,7 @@ class Encoder:
     Attributes
     ----------
     codec : by FFmpeg's name.
+    decoder : the same.
     options : of the encoder, from settings.
     grey, colour : pixel formats that it takes for 8-bit frames, the usual one first.
     grey16, colour16 : the same for 16-bit frames.
@@ -68,6 +74,7 @@ class Encoder:
     """
 
     codec: str
+    decoder: str
     options: Callable[[FormatSettings], dict[str, str]]
     grey: tuple[str, ...]
     colour: tuple[str, ...]
@@ -168,6 +175,26 @@ class VideoFormat:
         """Open the file at `path`."""
         return VideoReader(path, spec, options)
 
+    def follow(
+        self, path: Path, spec: FrameSpec, options: ReadOptions, ended: Callable[[], bool]
+    ) -> Iterator[Image]:
+        """Yield the images as they are encoded, and what is left when the file is finished from there."""
+        colour = spec.is_colour and not options.grey
+        given = 0
+        while True:
+            is_whole = ended()  # asked first: what is read after that is all
+            if not is_whole:
+                video = GrowingVideo(path, self.encoder.decoder, _even(spec))
+                for frame in islice(video.frames(ended), given, None):
+                    yield image_of(frame, colour=colour, dtype=spec.dtype, options=_within(spec, options))
+                    given += 1
+                time.sleep(POLL_S)  # it is being opened, or finished
+                continue
+            with closing(self.open_reader(path, spec, options)) as reader:
+                for offset in range(given, len(reader)):
+                    yield reader.read(offset)
+            return
+
 
 class VideoWriter:
     """Encodes the images of one chunk.
@@ -199,6 +226,7 @@ class VideoWriter:
             path.unlink(missing_ok=True)
             raise ChunkError(f"the chunk {path} cannot be made ({exc.strerror}) with {settings}") from exc
         self._canvas = Canvas(spec, self._stream)
+        self._tail = Tail(path)
 
     def append(self, image: Image, time: float) -> None:
         """Encode the next image."""
@@ -206,7 +234,9 @@ class VideoWriter:
         frame.pts = self._tick(time)
         frame.time_base = self._stream.codec_context.time_base
         try:
-            self._container.mux(self._stream.encode(frame))
+            for packet in self._stream.encode(frame):
+                self._tail.write(self._stream.codec_context.extradata or b"", bytes(packet))
+                self._container.mux(packet)
         except (av.FFmpegError, OSError) as exc:
             raise ChunkError(f"{self._path} cannot be written ({exc.strerror})") from exc
 
@@ -226,6 +256,7 @@ class VideoWriter:
             raise ChunkError(f"{self._path} cannot be finished ({exc.strerror})") from exc
         finally:
             self._container.close()
+            self._tail.close()
 
     def _tick(self, time: float) -> int:
         """Return the presentation time of a frame: its own where the container can say it, and rising."""
@@ -285,10 +316,9 @@ class VideoReader:
     def __init__(self, path: Path, spec: FrameSpec, options: ReadOptions = AS_STORED) -> None:
         self._path = path
         colour = spec.is_colour and not options.grey
-        whole = (0, 0, spec.columns, spec.rows)  # without what was added to make the sides even
         try:
             self._decoder = VideoDecoder(
-                path, colour=colour, dtype=spec.dtype, options=replace(options, crop=options.crop or whole)
+                path, colour=colour, dtype=spec.dtype, options=_within(spec, options)
             )
         except VideoError as exc:
             raise ChunkError(f"the chunk {path} is missing" if not path.exists() else str(exc)) from exc
@@ -313,6 +343,16 @@ class VideoReader:
         self._decoder.close()
 
 
+def _even(spec: FrameSpec) -> tuple[int, int]:
+    """Return rows and columns of the video, which are even."""
+    return spec.rows + spec.rows % 2, spec.columns + spec.columns % 2
+
+
+def _within(spec: FrameSpec, options: ReadOptions) -> ReadOptions:
+    """Return options that leave out what was added to make the sides even."""
+    return replace(options, crop=options.crop or (0, 0, spec.columns, spec.rows))
+
+
 def _add_stream(
     container: OutputContainer, video_format: VideoFormat, spec: FrameSpec, settings: FormatSettings
 ) -> VideoStream:
@@ -328,8 +368,7 @@ def _add_stream(
 def _set_up(
     context: VideoCodecContext, video_format: VideoFormat, spec: FrameSpec, settings: FormatSettings
 ) -> None:
-    context.height = spec.rows + spec.rows % 2
-    context.width = spec.columns + spec.columns % 2
+    context.height, context.width = _even(spec)
     context.pix_fmt = settings.pixel_format
     context.time_base = Fraction(1, video_format.container.ticks or NOMINAL_RATE)
     context.gop_size = settings.gop or 1

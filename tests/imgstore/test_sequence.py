@@ -1,5 +1,8 @@
 """A store as a sequence of frames."""
 
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+
 import numpy as np
 import pytest
 
@@ -21,6 +24,84 @@ def test_a_store_looks_like_an_array(store):
     assert whole.shape == store.shape
     for frame in store:
         np.testing.assert_array_equal(whole[frame.index], frame.image)
+
+
+def test_an_array_of_a_store_has_the_type_that_is_asked_for(store):
+    whole = np.asarray(store, dtype=np.float32)
+    assert whole.dtype == np.float32
+    np.testing.assert_array_equal(whole, np.asarray(store))
+    part = np.array(store[3:6])
+    part[...] = 0
+    np.testing.assert_array_equal(np.asarray(store)[3:6], store[3:6])
+
+
+@pytest.mark.parametrize("length", [1, 4, 12])
+def test_dask_reads_a_store_in_parts_from_several_threads(store, length):
+    lazy = pytest.importorskip("dask.array").from_array(store, chunks=(length, -1, -1))
+    assert (lazy.shape, lazy.dtype, lazy.numblocks[0]) == (store.shape, store.dtype, -(-12 // length))
+    whole = np.asarray(store)
+    with ThreadPoolExecutor(4) as pool:  # dask's own stays
+        run = {"scheduler": "threads", "pool": pool}
+        np.testing.assert_array_equal(lazy.compute(**run), whole)
+        np.testing.assert_array_equal(lazy[2:9, ::3, 5].compute(**run), whole[2:9, ::3, 5])
+        np.testing.assert_allclose(lazy.mean(axis=0).compute(**run), whole.mean(axis=0))
+
+
+def test_dask_reads_a_store_in_parts_from_several_processes(store):
+    lazy = pytest.importorskip("dask.array").from_array(store, chunks=(4, -1, -1))
+    found = lazy[1:].compute(scheduler="processes", num_workers=2)
+    np.testing.assert_array_equal(found, np.asarray(store)[1:])
+
+
+class Samples:
+    """A data set as PyTorch's loaders want it: a length, and any sample by its index."""
+
+    def __init__(self, store):
+        self.store = store
+
+    def __len__(self):
+        return len(self.store)
+
+    def __getitem__(self, index):
+        frame = self.store[index]
+        return frame.index, frame.number, frame.image.tolist()
+
+
+def send_samples(samples, indices, connection):
+    """Read samples in a worker process."""
+    connection.send([samples[index] for index in indices])
+    connection.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_worker_processes_read_what_their_parent_reads(store, method):
+    samples = Samples(store)
+    expected = [samples[index] for index in range(len(samples))]  # its decoders are open before the workers
+    context = get_context(method)
+    workers = []
+    for part in (range(0, 12, 2), range(11, 0, -2)):
+        ours, theirs = context.Pipe(duplex=False)
+        worker = context.Process(target=send_samples, args=(samples, part, theirs))
+        worker.start()
+        theirs.close()
+        workers.append((part, ours, worker))
+    for part, connection, worker in workers:
+        assert connection.poll(60)
+        assert connection.recv() == [expected[index] for index in part]
+        worker.join()
+        connection.close()
+    assert samples[5] == expected[5]
+
+
+def test_threads_that_read_at_once_get_the_frames_that_they_asked_for(store):
+    samples = Samples(store)
+    expected = [samples[index] for index in range(len(samples))]
+    order = np.random.default_rng(0).integers(0, 12, 400).tolist()
+    with ThreadPoolExecutor(4) as pool:
+        for index, sample in zip(order, pool.map(samples.__getitem__, order), strict=True):
+            assert sample == expected[index]
+            assert sample[1] == store.numbers[index]
 
 
 def test_a_slice_is_a_lazy_view_that_keeps_indices(store):

@@ -104,6 +104,24 @@ def test_a_video_becomes_a_store_with_its_own_times(tmp_path):
     assert "6, 48x32 grey uint8" in ethostore("info", "a.store", cwd=tmp_path).stdout
 
 
+def test_of_several_stores_offset_drift_and_common_frames_are_said(make_store, tmp_path):
+    times = [1000.0 + n / 25 for n in range(40)]
+    make_store(name="left", numbers=list(range(40)), times=times)
+    make_store(name="right", numbers=list(range(3, 40)), times=[time + 0.004 for time in times[3:]])
+    facts = json.loads(ethostore("info", "left", "right", "--by-number", "--json", cwd=tmp_path).stdout)
+    assert (facts["master"], facts["common_frames"]) == ("left", 37)
+    assert facts["stores"]["right"]["offset_s"] == pytest.approx(0.004)
+    assert facts["stores"]["right"]["drift_ppm"] == pytest.approx(0, abs=1)
+    assert facts["stores"]["right"]["warnings"] == []
+    said = " ".join(ethostore("info", "left", "right", cwd=tmp_path).stdout.split())
+    assert "right 37 frames, 37 matched, 3 of the master's missing, offset +0.004 s, drift" in said
+    assert "warnings none" in said
+    make_store(name="later", times=[5000.0 + n for n in range(12)])
+    said = ethostore("info", "left", "later", cwd=tmp_path).stdout
+    assert "12 frames, none matched" in said
+    assert "do not overlap in time" in said
+
+
 @pytest.mark.parametrize("chunk_format", imgstore.FORMATS.names())
 def test_every_format_can_be_recorded_and_seen(tmp_path, chunk_format):
     try:
