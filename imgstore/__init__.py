@@ -43,6 +43,8 @@ from imgstore.reader import StoreReader, open
 from imgstore.registry import Registry
 from imgstore.repair import Repaired, repair
 from imgstore.safe_yaml import parse_yaml
+from imgstore.samples import StreamSpec
+from imgstore.signals import StreamReader
 from imgstore.span import RANGES_BY, RangeBy, find_range
 from imgstore.stores import (
     DirectoryImgStore,
@@ -52,10 +54,12 @@ from imgstore.stores import (
     new_for_filename,
     new_for_format,
 )
+from imgstore.streams import StreamWriter
 from imgstore.transcode import Converted, convert
 from imgstore.util import ensure_color, ensure_grayscale
 from imgstore.video import VideoFile, open_source, open_video
 from imgstore.view import FrameView
+from imgstore.wav import SavedWav
 from imgstore.writer import DEFAULT_FORMAT, StoreWriter, create
 
 test = main_test  # loopbio's name
@@ -99,12 +103,16 @@ __all__ = [
     "RangeBy",
     "Registry",
     "Repaired",
+    "SavedWav",
     "SettingsError",
     "StoreAlignment",
     "StoreExistsError",
     "StoreInUseError",
     "StoreReader",
     "StoreWriter",
+    "StreamReader",
+    "StreamSpec",
+    "StreamWriter",
     "UnknownNameError",
     "VideoError",
     "VideoFile",

@@ -2,20 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
 import av
-import h5py
 import numpy as np
 import numpy.typing as npt
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
-from imgstore.errors import ChunkError, UnknownNameError, VideoError
-from imgstore.extra import MOTIF_SIGNALS_SUFFIX, find_extra
+from imgstore.errors import UnknownNameError, VideoError
 from imgstore.index import Times
-from imgstore.motif import names_of
 from imgstore.reader import StoreReader
 
 Samples = npt.NDArray[np.float32]
@@ -25,6 +23,7 @@ AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000
 
 _MOST_CHANNELS = 2
 _AT_ONCE = 1 << 16
+_LAST_FRAME_S = 60.0  # at most, that the last frame is shown for; what is too long is cut
 _TOLERANCE_S = 0.01  # that two blocks may be apart before silence is put between them
 
 
@@ -89,52 +88,33 @@ class SoundFile:
 
 
 class SoundSignal:
-    """A signal that was recorded with a store, in Motif's files, that is sound.
+    """A stream that was recorded with a store, and that is sound.
 
     Parameters
     ----------
     reader : of the store.
-    name : of the signal.
+    name : of the stream.
 
-    Raises UnknownNameError if there is none of this name, ChunkError if a file is broken.
+    Raises UnknownNameError if there is none of this name, VideoError if it does not say its rate.
     """
 
     def __init__(self, reader: StoreReader, name: str) -> None:
-        self._name = name
-        found = find_extra(reader.path, reader.metadata.suffix, (MOTIF_SIGNALS_SUFFIX,))
-        self._files = [file.path for file in found]
-        for path in self._files[:1]:
-            with _opened(path) as content:
-                names = names_of(content.attrs["datasets"])
-                if name in names:
-                    self.rate = float(content[name].attrs["samplerate"])
-                    self.channels = min(content[name].shape[0], _MOST_CHANNELS)
-                    return
-            raise UnknownNameError("signal", name, names, "or give a sound file")
-        raise UnknownNameError("signal", name, (), "this store has none; give a sound file")
+        known = reader.streams
+        if name not in known:
+            raise UnknownNameError("stream", name, known, "or give a sound file")
+        self._stream = reader.stream(name)
+        if not self._stream.rate > 0:
+            raise VideoError(f"the stream {name!r} of {reader.path} does not say its rate")
+        self.rate, self.channels = self._stream.rate, min(len(self._stream.columns), _MOST_CHANNELS)
 
     def blocks(self, times: Times) -> Iterator[Block]:
-        """Yield the samples taken with the frames of these times, a file at a time."""
+        """Yield the samples taken with the frames of these times, in blocks without a gap."""
         first, last = float(np.nanmin(times)), float(np.nanmax(times))
-        for path in self._files:
-            with _opened(path) as content:
-                camera = content["camera"]
-                used = np.flatnonzero(camera["frame_number"] >= 0)
-                taken = np.asarray(camera["frame_time"])[used]
-                wanted = used[(taken >= first) & (taken <= last)]
-                begin: float | None = None
-                for start in range(0, len(wanted), _AT_ONCE):
-                    part = wanted[start : start + _AT_ONCE]
-                    raw = content[self._name][: self.channels, part[0] : part[-1] + 1]
-                    begin = float(camera["frame_time"][part[0]]) if start == 0 else None
-                    yield Block(begin, _as_sound(raw[:, part - part[0]]))
-
-
-def _opened(path: Path) -> h5py.File:
-    try:
-        return h5py.File(path, "r")
-    except OSError as exc:
-        raise ChunkError(f"{path} is broken ({exc})") from exc
+        for piece in self._stream.between(first, last + _LAST_FRAME_S).pieces(_AT_ONCE):
+            samples, taken = piece.samples[:, : self.channels].T, piece.times
+            gaps = np.flatnonzero(np.abs(np.diff(taken) - 1 / self.rate) > _TOLERANCE_S) + 1
+            for start, stop in pairwise((0, *gaps.tolist(), len(taken))):
+                yield Block(float(taken[start]), _as_sound(samples[:, start:stop]))
 
 
 def _as_sound(raw: npt.NDArray[Any]) -> Samples:

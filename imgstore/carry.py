@@ -23,6 +23,7 @@ from imgstore.extra import (
 from imgstore.layout import chunk_name, replacing
 from imgstore.motif import BEFORE
 from imgstore.reader import StoreReader
+from imgstore.substreams import StreamParts
 
 _FILES_KEPT = 4
 _CAMERA = "camera"
@@ -39,8 +40,8 @@ class _Placed:
 class ExtraData:
     """The extra data of a store, by frame.
 
-    Records of our writer and of Motif come out as records. Signals, Motif's HDF5 files, go into files of the
-    same layout; of a file with another layout only the whole can be had.
+    Records of our writer and of Motif come out as records. Streams, and signals, Motif's HDF5 files, go into
+    files of the same layout; of a file with another layout only the whole can be had.
 
     Parameters
     ----------
@@ -53,7 +54,9 @@ class ExtraData:
         self._origin = origin
         root, suffix = reader.path, reader.metadata.suffix
         self._records = _by_chunk(find_extra(root, suffix, (EXTRA_SUFFIX, MOTIF_RECORDS_SUFFIX)))
-        self._signals = _by_chunk(find_extra(root, suffix, (MOTIF_SIGNALS_SUFFIX,)))
+        signals = find_extra(root, suffix, (MOTIF_SIGNALS_SUFFIX,))
+        self._signals = _by_chunk([file for file in signals if not file.streams])
+        self._streams = StreamParts(reader, origin)
         self._read: OrderedDict[Path, _Placed] = OrderedDict()
 
     def records(self, frames: range) -> list[dict[str, Any]]:
@@ -68,21 +71,21 @@ class ExtraData:
         return found
 
     def save_signals(self, frames: range, root: Path, chunk: int) -> None:
-        """Write the signals of these frames beside a chunk of the new store, if there are any.
+        """Write streams and signals of these frames beside a chunk of the new store, if there are any.
 
-        Raises ChunkError if the file of a chunk that is to be cut has another layout than Motif's.
+        Raises ChunkError if the file of a chunk that is to be cut is none of ours, and none of Motif's.
         """
-        files = self._files(self._signals, frames)
-        if not files:
-            return
         place = root / (chunk_name(chunk) + MOTIF_SIGNALS_SUFFIX)
         of, _ = self._reader.index.locate(frames.start)
-        if self._reader.chunk_range(of) == frames:
-            files = self._signals.get(of, [])
-            if files and (self._origin == 0 or not _is_flat(files[0].path)):
-                with replacing(place) as target, files[0].path.open("rb") as source:
-                    shutil.copyfileobj(source, target)
-                return
+        is_whole = self._reader.chunk_range(of) == frames
+        own = self._reader.path / (chunk_name(of) + MOTIF_SIGNALS_SUFFIX)
+        known = of not in self._signals or _is_flat(own)
+        if is_whole and own.is_file() and (self._origin == 0 or not known):
+            with replacing(place) as target, own.open("rb") as source:
+                shutil.copyfileobj(source, target)
+            return
+        self._streams.save(frames, root, chunk)
+        files = self._signals.get(of, []) if is_whole else self._files(self._signals, frames)
         parts = [(file.path, used) for file in files if (used := self._samples(file, frames)).any()]
         if parts:
             beside = place.with_name(f".{place.name}.partial")

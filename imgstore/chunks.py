@@ -12,6 +12,7 @@ from imgstore.extra import EXTRA_SUFFIXES
 from imgstore.index import ChunkIndex, save_chunk_index
 from imgstore.layout import chunk_name, find_chunks, journal_path, list_store
 from imgstore.metadata import StoreMetadata
+from imgstore.signals import stream_files
 from imgstore.writer import StoreWriter
 
 
@@ -54,7 +55,7 @@ def insert_chunk(
 
 
 def remove_chunks(root: Path, suffix: str) -> None:
-    """Remove all chunks in `root`, with their indexes and extra data.
+    """Remove all chunks in `root`, with their indexes, extra data and streams.
 
     Parameters
     ----------
@@ -62,6 +63,8 @@ def remove_chunks(root: Path, suffix: str) -> None:
     """
     for journal in list_store(root, suffix).journals:
         journal_path(root, journal).unlink()
+    for file in stream_files(root):
+        file.unlink(missing_ok=True)
     (root / CACHE_FILENAME).unlink(missing_ok=True)
     for chunk in find_chunks(root, suffix):
         path = root / chunk_name(chunk)

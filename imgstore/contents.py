@@ -12,7 +12,7 @@ from imgstore.errors import ChunkError
 from imgstore.formats import ChunkFormat, ChunkReader
 from imgstore.index import ChunkIndex, StoreIndex, join_indexes, load_chunk_index
 from imgstore.journal import load_journal
-from imgstore.layout import IndexStamp, Listing, chunk_name, journal_path, list_store
+from imgstore.layout import IndexStamp, Listing, chunk_name, journal_path, list_store, writer_state
 from imgstore.metadata import StoreMetadata
 
 Progress = Callable[[int, int], None]
@@ -71,7 +71,9 @@ class _Search:
         if len(indexes) >= _WORTH_CACHING and len(indexes) == len(listing.stamps):
             save_cache(self._root, indexes, listing.stamps)
         for chunk in unfinished:
-            indexes[chunk] = self._recover(chunk)
+            indexes[chunk], is_whole = self._recover(chunk)
+            if not is_whole and writer_state(self._root) == "recording":
+                break  # the last frame is not in the file yet: a chunk after this one has to wait for it
         chunks = sorted(chunk for chunk, index in indexes.items() if len(index.numbers))
         whole = join_indexes(chunks, [indexes[chunk] for chunk in chunks])
         return Contents(whole, tuple(unfinished), tuple(self._problems))
@@ -107,19 +109,19 @@ class _Search:
                     progress(done, len(chunks))
         return indexes
 
-    def _recover(self, chunk: int) -> ChunkIndex:
-        """Return what both the journal and the images of an unfinished chunk hold."""
+    def _recover(self, chunk: int) -> tuple[ChunkIndex, bool]:
+        """Return what both the journal and the images of an unfinished chunk hold, and if that is all."""
         path = self._path(chunk)
         finished = load_chunk_index(index_stem(self._root, chunk, self._suffix))
         if finished is not None:  # meanwhile
-            return finished
+            return finished, True
         try:
             journal = load_journal(journal_path(self._root, chunk))
         except ChunkError:
             finished = load_chunk_index(index_stem(self._root, chunk, self._suffix))
             if finished is None:
                 raise
-            return finished
+            return finished, True
         try:
             with closing(self._format.open_reader(path, self._metadata.stored_spec)) as reader:
                 count = min(len(journal.numbers), len(reader))
@@ -129,7 +131,7 @@ class _Search:
             count = 0
             if len(journal.numbers) > 1:  # a single frame may still be on its way to the disk
                 self._problems.append(f"of the unfinished chunk {path} nothing can be read: {exc}")
-        return ChunkIndex(journal.numbers[:count], journal.times[:count])
+        return ChunkIndex(journal.numbers[:count], journal.times[:count]), count == len(journal.numbers)
 
     def _name_gaps(self, listing: Listing) -> None:
         """Name chunks that are missing, in part or as a whole, and those of which nothing is known."""
@@ -143,7 +145,8 @@ class _Search:
             )
             self._problems.append(f"chunks are missing from {self._root}: {names}")
         for chunk in sorted(listing.chunks - listing.stamps.keys() - set(listing.journals)):
-            if not is_empty_chunk(self._path(chunk)):
+            begun_since = journal_path(self._root, chunk).exists()
+            if not (begun_since or is_empty_chunk(self._path(chunk))):
                 self._problems.append(
                     f"{self._path(chunk)} has neither index nor journal; its frames have no times"
                 )

@@ -4,16 +4,17 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from imgstore.errors import ChunkError
 from imgstore.layout import chunk_name, list_store
-from imgstore.motif import BEFORE, read_attributes, read_signals
+from imgstore.motif import BEFORE, kind_of, read_all_signals, read_attributes
 
 EXTRA_SUFFIX = ".extra.json"
 MOTIF_RECORDS_SUFFIX = ".extra_data.json"
@@ -36,7 +37,7 @@ class ExtraWriter:
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Write one record. Raises TypeError if it holds what JSON cannot, ChunkError if the disk refuses."""
-        data = json.dumps(record, default=plain).encode()
+        data = _dumped(record).encode()
         try:
             if self._file is None:
                 self._file = self._path.open("xb")
@@ -75,10 +76,12 @@ class ExtraFile:
     path : of the file.
     beside : whether it lies beside the index of its chunk, as our writer puts it; else in the root of the
         store, where Motif puts it.
+    streams : whether it holds samples of streams, and is read besides the records of its chunk.
     """
 
     path: Path
     beside: bool
+    streams: bool = False
 
 
 def find_extra(root: Path, suffix: str, extensions: Sequence[str] = EXTRA_SUFFIXES) -> list[ExtraFile]:
@@ -98,12 +101,15 @@ def find_extra(root: Path, suffix: str, extensions: Sequence[str] = EXTRA_SUFFIX
 
 
 def _of_chunk(root: Path, suffix: str, chunk: int, extensions: Sequence[str]) -> Iterator[ExtraFile]:
-    """Yield Motif's file in the root, signals rather than records; else all that lie beside the index."""
+    """Yield our streams; then Motif's file in the root, signals first, or else those beside the index."""
     name = chunk_name(chunk)
     for ending in (MOTIF_SIGNALS_SUFFIX, MOTIF_RECORDS_SUFFIX):
-        if ending in extensions and (root / (name + ending)).is_file():
-            yield ExtraFile(root / (name + ending), beside=False)
-            return
+        file = root / (name + ending)
+        if ending in extensions and file.is_file():
+            kind = kind_of(file) if ending == MOTIF_SIGNALS_SUFFIX else "records"
+            yield ExtraFile(file, beside=False, streams=kind == "streams")
+            if kind in ("signals", "records"):
+                return
     folder, stem = (root, name) if suffix else (root / name, "index")
     for ending in (EXTRA_SUFFIX, MOTIF_RECORDS_SUFFIX):
         if ending in extensions and (folder / (stem + ending)).is_file():
@@ -132,7 +138,7 @@ def load_extra(files: Iterable[ExtraFile], *, skip_broken: bool = False) -> pd.D
 def load_extra_file(file: ExtraFile) -> pd.DataFrame:
     """Return what stands in a file of extra data. Raises ChunkError if it is broken."""
     if file.path.suffix == ".h5":
-        return read_signals(file.path)
+        return read_all_signals(file.path)
     table = pd.DataFrame(read_records(file.path))
     return table if file.beside else _in_order(table)
 
@@ -215,18 +221,53 @@ def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(by, ignore_index=True, kind="stable") if by else table.reset_index(drop=True)
 
 
+def _dumped(record: Mapping[str, Any]) -> str:
+    try:
+        text = json.dumps(record, default=plain)
+    except TypeError:  # if it is for a key, which `default` is not asked about
+        text = json.dumps(_with_plain_keys(record), default=plain)
+    if "\\ud" in text:  # perhaps half a character, as in a file name that is no UTF-8: no table takes it
+        whole = json.dumps(json.loads(text), ensure_ascii=False).encode(errors="replace")
+        text = json.dumps(json.loads(whole))
+    return text
+
+
+def _with_plain_keys(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {
+            key.item() if isinstance(key, np.generic) else key: _with_plain_keys(item)
+            for key, item in value.items()
+        }
+    return [_with_plain_keys(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def plain(value: object) -> object:
     """Return what JSON can hold for what it cannot. Raises TypeError."""
     if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
+        return _plain_numbers(np.asanyarray(value)).tolist()
     if isinstance(value, set | frozenset):
         return sorted(value, key=lambda item: (str(type(item)), item))
-    if isinstance(value, bytes):
+    if isinstance(value, bytes | bytearray):
         return value.decode(errors="replace")
     if isinstance(value, complex):
         return [value.real, value.imag]
     if isinstance(value, date | time):  # a datetime is a date
         return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     raise TypeError(f"extra data cannot hold {value!r}, a {type(value).__name__}")
+
+
+def _plain_numbers(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return what Python has a type for: times as ISO 8601, durations as seconds, and 64 bits at most."""
+    kind = values.dtype.kind
+    if kind == "M":
+        texts = np.asarray(np.datetime_as_string(values), object)
+        texts[np.isnat(values)] = None
+        return texts
+    if kind == "m":
+        seconds: npt.NDArray[np.float64] = values / np.timedelta64(1, "s")
+        return seconds
+    return values.astype("f8" if kind == "f" else "c16") if kind in "fc" else values

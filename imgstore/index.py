@@ -189,6 +189,17 @@ class StoreIndex:
             return len(self)
         return int(order[rank:].min()) if len(order) else rank
 
+    def last_at(self, times: Times) -> npt.NDArray[np.int64]:
+        """Return for every time the index of the last frame at or before it.
+
+        Before all frames it is that of the first; -1 if no frame has a time.
+        """
+        order, ranked = self.by_time
+        if not len(ranked):
+            return np.full(len(times), -1, np.int64)
+        rank = np.maximum(ranked.searchsorted(times, "right") - 1, 0)
+        return order[rank] if len(order) else rank
+
     @cached_property
     def by_number(self) -> Ranking:
         """The frames in the order of their numbers."""

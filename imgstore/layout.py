@@ -102,16 +102,18 @@ def list_store(root: Path, suffix: str) -> Listing:
             elif suffix and ending in ("npz", "yaml") and (ending == "npz" or int(stem) not in stamps):
                 found = entry.stat()
                 stamps[int(stem)] = IndexStamp(found.st_size, found.st_mtime_ns)
-    if not suffix:
-        stamps = {chunk: mark for chunk in chunks if (mark := _index_in(root, chunk)) is not None}
+    for chunk in chunks - stamps.keys() - set(journals) if suffix else chunks:
+        if (mark := _index_stamp(root, chunk, suffix)) is not None:
+            stamps[chunk] = mark  # of a chunk that was finished while the folder was listed, its journal gone
     chunks |= others & stamps.keys()
     return Listing(chunks, dict(sorted(stamps.items())), sorted(journals))
 
 
-def _index_in(root: Path, chunk: int) -> IndexStamp | None:
+def _index_stamp(root: Path, chunk: int, suffix: str) -> IndexStamp | None:
+    stem = f"{root}/{chunk_name(chunk)}" + ("" if suffix else "/index")
     for ending in ("npz", "yaml"):
         try:
-            found = os.stat(f"{root}/{chunk_name(chunk)}/index.{ending}")  # noqa: PTH116  # much faster
+            found = os.stat(f"{stem}.{ending}")  # noqa: PTH116  # much faster
         except OSError:
             continue
         return IndexStamp(found.st_size, found.st_mtime_ns)

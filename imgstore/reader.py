@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Any, TypeAlias, overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -28,11 +28,11 @@ from imgstore.index import Gap, Numbers, StoreIndex, TimeMatch, Times, find_gaps
 from imgstore.layout import writer_state
 from imgstore.metadata import DIRECTORY_CLASS, StoreMetadata, find_metadata, load_metadata
 from imgstore.options import AS_STORED, Crop, ReadOptions
+from imgstore.samples import StreamSpec
+from imgstore.signals import Moment as Moment
+from imgstore.signals import StreamReader, find_streams, open_stream
 from imgstore.sweep import sweep
 from imgstore.view import FrameView, Selection, is_integer, select
-
-Moment: TypeAlias = float | datetime | str
-"""Seconds since the Unix epoch, a datetime, or an ISO 8601 string."""
 
 _OPEN_CHUNKS = 3
 _VIDEO_READER = "h264/mkv"  # any video format reads any video; the file says what it is
@@ -323,8 +323,24 @@ class StoreReader:
             raise FrameNotFoundError(f"{time} is no time in seconds since 1970") from exc
 
     def extra(self) -> pd.DataFrame | None:
-        """Return the extra data, a row per record in the order of writing; None if there are none."""
-        return load_extra(find_extra(self._root, self._metadata.suffix))
+        """Return the extra data, a row per record in the order of writing; None if there are none.
+
+        In Motif's stores it is their signals, if they have some. The samples of our streams are `stream`'s.
+        """
+        files = find_extra(self._root, self._metadata.suffix)
+        return load_extra(file for file in files if not file.streams)
+
+    @property
+    def streams(self) -> Mapping[str, StreamSpec]:
+        """The streams that there are by now beside the frames, by name; looked for every time."""
+        return {name: parts[0].spec for name, parts in find_streams(self._root).parts.items()}
+
+    def stream(self, name: str) -> StreamReader:
+        """Return the samples of a stream that there are by now, DAQ channels or audio.
+
+        What is missing or broken is left out and named in its `problems`. Raises UnknownNameError.
+        """
+        return open_stream(self._root, name, self._index, self.seconds)
 
     def close(self) -> None:
         """Let go of all files. Closing twice is harmless."""

@@ -15,7 +15,7 @@ from imgstore.errors import ChunkError, FrameNotFoundError
 from imgstore.extra import ExtraFile, find_extra, read_records
 from imgstore.index import ChunkIndex, Numbers, StoreIndex, save_chunk_index
 from imgstore.layout import StoreLock, replacing
-from imgstore.motif import BEFORE
+from imgstore.motif import BEFORE, renumber_streams
 
 NewNumber = Callable[[Mapping[str, Any]], int | None]
 
@@ -59,7 +59,10 @@ def reindex(root: Path, suffix: str, index: StoreIndex, stem: Callable[[int], Pa
     try:
         files = find_extra(root, suffix)
         renumber = _renumbering(index, counted)
-        extras = [(file, _renumbered(file, renumber)) for file in files]
+        extras = [
+            (file, _renumbered_streams(file, counted) if file.streams else _renumbered(file, renumber))
+            for file in files
+        ]
         for file, content in extras:
             _replace(file.path, content)
         for chunk in index.chunks:
@@ -145,6 +148,14 @@ def _renumbered_signals(file: Path, renumber: NewNumber) -> Callable[[Path], Non
             del content["camera"]
             content["camera"] = changed
             content["camera"].attrs.update(attributes)
+
+    return write
+
+
+def _renumbered_streams(file: ExtraFile, counted: Numbers) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        shutil.copy(file.path, path)
+        renumber_streams(path, counted)
 
     return write
 

@@ -1,7 +1,7 @@
 """Finish a store whose writer died."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
@@ -14,6 +14,7 @@ from imgstore.journal import load_journal
 from imgstore.layout import StoreLock, find_chunks, journal_path, list_store, sync
 from imgstore.metadata import StoreMetadata, find_metadata, load_metadata
 from imgstore.reader import format_of
+from imgstore.streams import recover_streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,13 @@ class Repaired:
     finished : chunk to the number of frames that it holds now.
     removed : chunks that held nothing.
     problems : what could not be mended, a line each.
+    streams : chunk to the names of the streams whose samples it has now.
     """
 
     finished: dict[int, int]
     removed: list[int]
     problems: list[str]
+    streams: dict[int, list[str]] = field(default_factory=dict)
 
 
 def repair(path: str | os.PathLike[str]) -> Repaired:
@@ -83,6 +86,9 @@ def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
     listing = list_store(root, metadata.suffix)
     for chunk in listing.stamps.keys() & set(listing.journals):
         journal_path(root, chunk).unlink()  # its index was written before the writer died
+    streams, problems = recover_streams(root, contents.index)
+    done.streams.update(streams)
+    done.problems.extend(problems)
     return done
 
 

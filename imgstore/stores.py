@@ -49,6 +49,8 @@ from imgstore.metadata import (
 )
 from imgstore.reader import StoreReader
 from imgstore.reindex import reindex
+from imgstore.samples import find_samples
+from imgstore.signals import unfinished_tables
 from imgstore.sqlite_index import ImgStoreIndex, check_fresh
 from imgstore.util import ensure_color, ensure_grayscale
 from imgstore.writer import StoreWriter, create, rewrite
@@ -263,7 +265,7 @@ class ImgStore:
     @property
     def has_extra_data(self) -> bool:
         """Whether there is something beside the frames."""
-        return bool(self.find_extra_data_files())
+        return bool(self.find_extra_data_files() or find_samples(Path(self._basedir)))
 
     @classmethod
     def supported_formats(cls) -> list[str]:
@@ -363,12 +365,24 @@ class ImgStore:
         return [str(file.path) for file in find_extra(Path(self._basedir), self._stored.suffix, extensions)]
 
     def get_extra_data(self, ignore_corrupt_chunks: bool = False) -> pd.DataFrame | None:
-        """Return all extra data, a row per record; None if there is none.
+        """Return all extra data, a row per record or sample, each with its frame; None if there is none.
+
+        Loopbio's package gives of our chunks with streams the first only, and no records.
 
         Raises ValueError for a file that is broken, unless they are to be ignored.
         """
-        files = find_extra(Path(self._basedir), self._stored.suffix)
-        return load_extra(files, skip_broken=ignore_corrupt_chunks)
+        root = Path(self._basedir)
+        reader = self._reader
+        unfinished = unfinished_tables(root, reader.index, reader.seconds) if reader is not None else {}
+        files = [
+            file
+            for file in find_extra(root, self._stored.suffix)
+            if not (file.streams and file.path in unfinished)  # it may be there by now
+        ]
+        table = load_extra(files, skip_broken=ignore_corrupt_chunks)
+        tables = [part for parts in unfinished.values() for part in parts]
+        tables = tables if table is None else [table, *tables]
+        return pd.concat(tables, ignore_index=True) if tables else None
 
     def get_extra_data_samplerate(self) -> float:
         """Return how often signals were sampled, per second. Raises ValueError unless there is one rate."""

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +20,7 @@ from imgstore.formats import FORMATS, ChunkFormat, FormatSettings
 from imgstore.frame import Frame, FrameSpec
 from imgstore.layout import METADATA_FILENAME, StoreLock
 from imgstore.metadata import STORE_KEY, StoreMetadata, new_metadata, save_metadata
+from imgstore.streams import Streams, StreamWriter
 
 DEFAULT_FORMAT = "h264/mkv"
 
@@ -151,6 +153,7 @@ class StoreWriter:
         self._next: Future[OpenChunk] | None = None
         self._finishing: Future[None] | None = None
         self._helper = ThreadPoolExecutor(1, "store-writer")
+        self._streams = Streams(root, chunk_format.suffix)
         self._syncer = _Syncer(self._sync)
 
     @property
@@ -212,28 +215,49 @@ class StoreWriter:
         number, time = (int(self._last.number), float(self._last.time)) if self._last else (None, None)
         self._current(roll=False).append_extra(stamp(record, number, time, self._count - 1))
 
+    def stream(
+        self, name: str, columns: Sequence[str], rate: float, dtype: npt.DTypeLike = np.float64
+    ) -> StreamWriter:
+        """Declare a stream of samples beside the frames, from a DAQ or a microphone, and return its writer.
+
+        Samples go with the chunk that is written when they come, and close with the store.
+
+        Parameters
+        ----------
+        name : letters, digits and `_`. The first stream is the one that readers of Motif's files see.
+        columns : names of what is sampled, others than those of the other streams.
+        rate : samples per second.
+        dtype : of the samples, whole or floating-point numbers of up to 64 bits.
+
+        Raises SettingsError if there can be no such stream or its names are taken, ClosedError.
+        """
+        self._check()
+        return self._streams.add(name, columns, rate, dtype)
+
     def reserve_chunk(self, frames: int) -> int:
         """Finish the chunk in hand and return the number of the next: the caller puts `frames` into it."""
         self._check()
         self._finish_last()
         self._count += frames
         self._chunks += 1
+        self._streams.roll(self._chunks, self._count)
         return self._chunks - 1
 
     def close(self) -> None:
         """Finish the last chunk and let go of the store. Closing twice is harmless.
 
-        Raises ChunkError if a chunk could not be finished; its frames are read by its journal.
+        Raises ChunkError if a chunk could not be finished; its frames are read by its journal, the samples of
+        its streams where they are.
         """
         if self._closed:
             return
         self._closed = True
         self._syncer.stop()
-        try:
+        with ExitStack() as ending:  # from the last to the first, whatever goes wrong
+            ending.callback(self._lock.release)
+            ending.callback(self._helper.shutdown)
+            ending.callback(self._streams.close)
             self._finish_last()
-        finally:
-            self._helper.shutdown()
-            self._lock.release()
 
     def __enter__(self) -> "StoreWriter":
         return self
@@ -255,6 +279,7 @@ class StoreWriter:
         chunk = self._chunk
         if chunk is not None and (chunk.broken or (roll and len(chunk) >= self._chunksize)):
             self._wait_for_finishing()  # of one before, if it takes longer than to fill a chunk
+            self._streams.roll(self._chunks, self._count)
             self._finishing = self._helper.submit(chunk.finish)
             chunk = self._chunk = None
         if chunk is None:
@@ -285,8 +310,11 @@ class StoreWriter:
 
     def _sync(self) -> None:
         chunk = self._chunk
-        if chunk is not None:
-            chunk.sync()
+        try:
+            self._streams.sync()
+        finally:
+            if chunk is not None:
+                chunk.sync()
 
 
 class _Syncer:

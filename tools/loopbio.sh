@@ -4,10 +4,10 @@
 
 . "$(dirname "$0")/setup.sh"
 [ -x .venv/bin/python ] || die "run tools/demo.sh or tools/test.sh first: there is no .venv"
-if [ ! -e .venv/loopbio/installed ]; then
+if [ ! -e .venv/loopbio/installed-h5py ]; then
     rm -rf .venv/loopbio
     .venv/bin/python -m venv .venv/loopbio
-    .venv/loopbio/bin/python -m pip install --quiet --disable-pip-version-check imgstore==0.4.0 opencv-python
-    touch .venv/loopbio/installed
+    .venv/loopbio/bin/python -m pip install --quiet --disable-pip-version-check imgstore==0.4.0 opencv-python h5py
+    touch .venv/loopbio/installed-h5py
 fi
 printf '%s\n' "$PWD/.venv/loopbio/bin/python"

@@ -29,6 +29,7 @@ def repair(
         "chunks_finished": len(done.finished),
         "frames_in_them": sum(done.finished.values()),
         "empty_chunks_removed": len(done.removed),
+        "chunks_whose_streams_were_finished": len(done.streams),
         "problems": done.problems,
     }
     show(facts if as_json else {**facts, "problems": "; ".join(done.problems) or "none"}, as_json=as_json)

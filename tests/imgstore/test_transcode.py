@@ -517,6 +517,64 @@ def test_signals_of_another_layout_go_along_while_chunks_stay(tmp_path):
         imgstore.convert(old, tmp_path / "other", chunksize=5)
 
 
+def record_stream(path, rate=1000.0):
+    """Record 35 frames in chunks of 10 with two streams beside them; return what was said."""
+    samples = np.arange(35 * 40 * 2).reshape(-1, 2)
+    with imgstore.create(path, (32, 48), format="ffv1/mkv", chunksize=10) as writer:
+        sound = writer.stream("audio", ["left", "right"], rate, np.int16)
+        slow = writer.stream("light", ["lux"], 25.0, np.float64)
+        for number in range(35):
+            moment = 1.7e9 + 0.04 * number + (5 if number > 17 else 0)  # a pause
+            writer.append(Frame(np.zeros((32, 48), np.uint8), 0, number, moment))
+            sound.append(samples[40 * number : 40 * number + 40], moment)
+            slow.append([[number / 7]], moment)
+    return path, samples
+
+
+@pytest.mark.parametrize("chunksize", [3, 10, 14, 100])
+def test_streams_go_along_sample_by_sample(tmp_path, chunksize):
+    old, samples = record_stream(tmp_path / "old")
+    imgstore.convert(old, tmp_path / "new", format="png", chunksize=chunksize)
+    with imgstore.open(old) as before, imgstore.open(tmp_path / "new") as after:
+        np.testing.assert_array_equal(after.stream("audio").samples, samples)
+        for name in ("audio", "light"):
+            mine, theirs = after.stream(name), before.stream(name)
+            assert (mine.rate, mine.columns, mine.problems) == (theirs.rate, theirs.columns, ())
+            np.testing.assert_array_equal(mine.samples, theirs.samples)
+            np.testing.assert_allclose(mine.times, theirs.times, rtol=0, atol=1e-6)
+            moved = np.flatnonzero(mine.frame_index != theirs.frame_index)
+            assert np.isin(moved % round(mine.rate / 25), 0).all()  # at the very instant of a frame
+
+
+@pytest.mark.parametrize(("first", "stop"), [(0, 10), (10, 30), (4, 27), (13, 16), (22, 35)])
+def test_streams_are_cut_with_their_frames(tmp_path, first, stop):
+    old, samples = record_stream(tmp_path / "old")
+    imgstore.cut(old, tmp_path / "new", first, stop, by="index")
+    with imgstore.open(tmp_path / "new") as after:
+        stream = after.stream("audio")
+        np.testing.assert_array_equal(stream.samples, samples[40 * first : 40 * stop])
+        assert stream.problems == ()
+        assert np.abs(stream.frame_index - np.repeat(np.arange(stop - first), 40)).max() <= 1
+        np.testing.assert_allclose(after.stream("light").samples[:, 0], np.arange(first, stop) / 7)
+
+
+def test_streams_of_a_store_that_is_still_written_go_along(tmp_path):
+    with imgstore.create(tmp_path / "old", (32, 48), format="png", chunksize=10) as writer:
+        stream = writer.stream("audio", ["left"], 1000.0, np.int16)
+        for number in range(25):
+            writer.append(Frame(np.zeros((32, 48), np.uint8), 0, number, number * 0.04))
+            stream.append(np.full((40, 1), number), number * 0.04)
+        writer.append(Frame(np.zeros((32, 48), np.uint8), 0, 25, 1.0))
+        deadline = time.monotonic() + 10
+        while len(imgstore.open(tmp_path / "old")) < 26 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        imgstore.convert(tmp_path / "old", tmp_path / "new", chunksize=7)
+    with imgstore.open(tmp_path / "new") as after:
+        found = after.stream("audio").samples[:, 0]
+        assert len(found) > 900
+        np.testing.assert_array_equal(found, np.repeat(np.arange(25), 40)[: len(found)])
+
+
 # Cutting
 
 

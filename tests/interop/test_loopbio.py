@@ -179,6 +179,66 @@ def test_mosaics_go_both_ways(tmp_path):
         np.testing.assert_array_equal(store[0].image, np.load(tmp_path / "seen.npy"))
 
 
+STREAMS = """
+import json, sys
+from imgstore.stores import new_for_filename
+store = new_for_filename(sys.argv[1])
+table = store.get_extra_data()
+print(json.dumps({"rate": store.get_extra_data_samplerate(), "has": store.has_extra_data,
+                  "files": store.find_extra_data_files(), "columns": list(table.columns),
+                  "table": {name: table[name].tolist() for name in table.columns}}))
+"""
+
+
+@pytest.mark.parametrize("fmt", ["npy", "mjpeg/avi"])
+def test_loopbios_package_reads_the_first_of_our_streams(tmp_path, fmt):
+    if subprocess.run([PYTHON, "-c", "import h5py"], capture_output=True, check=False).returncode:
+        pytest.skip("the environment with loopbio's package has no h5py; run tools/loopbio.sh again")
+    path = tmp_path / "a.store"
+    with imgstore.create(path, (48, 64), format=fmt, chunksize=7) as writer:
+        audio = writer.stream("audio", ["left", "right"], 1000.0, np.int16)
+        daq = writer.stream("daq", ["light", "co2"], 25.0)
+        for place, image in enumerate(numbered_images((48, 64), 17)):
+            writer.append(Frame(image, place, 100 + 2 * place, 1.7e9 + 0.04 * place))
+            audio.append(np.arange(80 * place, 80 * place + 80).reshape(40, 2), 1.7e9 + 0.04 * place)
+            daq.append([[place, -place]], 1.7e9 + 0.04 * place)
+            writer.append_extra({"odour": place})
+    seen = json.loads(loopbio(STREAMS, path))
+    assert seen["has"]
+    assert seen["rate"] == 1000.0
+    assert [file[-21:] for file in seen["files"]] == [f"/{chunk:06d}.extra_data.h5" for chunk in range(3)]
+    with imgstore.open(path) as store:
+        ours = store.stream("audio").table()
+    assert seen["columns"] == ours.columns.tolist()
+    for name in ours:
+        assert seen["table"][name] == ours[name].tolist()
+
+
+AWKWARD = """
+import json, sys
+from imgstore.stores import new_for_filename
+print(json.dumps(new_for_filename(sys.argv[1]).get_extra_data().values.tolist()[0]))
+"""
+
+
+def test_loopbios_package_reads_records_of_numpy_values(tmp_path):
+    record = {
+        "a": np.float32(1.5),
+        "b": np.array([[np.nan, np.inf], [1, 2]]),
+        "c": np.bool_(True),
+        "d": np.datetime64("2026-11-21T01:02:03.123456789"),
+        "e": {np.int64(3): np.uint8(4)},
+        "f": np.longdouble(0.5),
+    }
+    with imgstore.create(tmp_path / "a", (48, 64), format="npy") as writer:
+        writer.append(Frame(np.zeros((48, 64), np.uint8), 0, 1, 2.0))
+        writer.append_extra(record)
+    seen = json.loads(loopbio(AWKWARD, tmp_path / "a"))
+    assert seen[0] == 1.5
+    np.testing.assert_array_equal(seen[1], record["b"])
+    assert seen[2:6] == [True, "2026-11-21T01:02:03.123456789", {"3": 4}, 0.5]
+
+
 REINDEXED = """
 import json, sys
 from imgstore.stores import new_for_filename

@@ -9,21 +9,32 @@ from tests.conftest import ROOT
 from tests.imgstore.test_video import write_video
 
 
-def test_the_benchmark_of_formats_measures_each_beside_its_codec(tmp_path):
-    video = write_video(tmp_path / "a.mkv", 12)
-    names = ["npy", "h264/mkv", "ffv1/mkv"]
-    only = [part for name in names for part in ("--only", name)]
+def measured(benchmark, *arguments):
+    """Run a benchmark once, and return what it says."""
     done = subprocess.run(
-        [sys.executable, "-m", "tools.bench.formats", str(video), "--runs", "1", "--json", *only],
+        [sys.executable, "-m", f"tools.bench.{benchmark}", *arguments, "--runs", "1", "--json"],
         capture_output=True,
         text=True,
         cwd=ROOT,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    facts = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def test_the_benchmark_of_formats_measures_each_beside_its_codec(tmp_path):
+    video = write_video(tmp_path / "a.mkv", 12)
+    names = ["npy", "h264/mkv", "ffv1/mkv"]
+    only = [part for name in names for part in ("--only", name)]
+    facts = measured("formats", str(video), *only)
     assert (facts["frames"], facts["shape"]) == (12, [32, 48])
     assert [row["format"] for row in facts["rows"]] == names
     assert [row["lossless"] for row in facts["rows"]] == [True, False, True]
     assert all(row["bare_write"] > 0 for row in facts["rows"] if "/" in row["format"])
     assert set(names) < set(imgstore.FORMATS.names())
+
+
+def test_the_benchmark_of_streams_measures_audio_beside_frames():
+    facts = measured("streams", "--seconds", "1")
+    assert facts["append_cpu_ms"] > 0
+    assert 50 < facts["kilobytes"] < 500
