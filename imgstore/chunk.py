@@ -1,5 +1,6 @@
 """The chunk being written: images, journal, extra data, and in the end its index."""
 
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from imgstore.formats import ChunkFormat, FormatSettings
 from imgstore.frame import Frame, FrameSpec
 from imgstore.index import ChunkIndex, save_chunk_index
 from imgstore.journal import Journal
-from imgstore.layout import VIDEO_SUFFIXES, chunk_name, journal_path
+from imgstore.layout import VIDEO_SUFFIXES, chunk_name, journal_path, sync
 
 
 def chunk_path(root: Path, chunk: int, suffix: str) -> Path:
@@ -66,16 +67,24 @@ class OpenChunk:
         self._path = chunk_path(root, number, self._suffix)
         self._stem = index_stem(root, number, self._suffix)
         self._writer = chunk_format.open_writer(self._path, spec, settings)
-        self._journal = Journal(journal_path(root, number))
+        try:
+            self._journal = Journal(journal_path(root, number))
+        except ChunkError:
+            self._discard_images()
+            raise
         self._extra: ExtraWriter | None = None
         self._numbers: list[int] = []
         self._times: list[float] = []
         self._broken = False
+        self._suspect = False
+        self._named = False
+        self._busy = threading.Lock()  # syncing or finishing: each in a thread of its own
 
     @property
     def broken(self) -> bool:
-        """Whether an append failed: what the chunk holds after the last journalled frame is unknown."""
-        return self._broken
+        """Whether an append failed, so that what the chunk holds after the last journalled frame is unknown,
+        or the disk could not keep what it had taken, so that nothing of it is certain."""
+        return self._broken or self._suspect
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -99,15 +108,22 @@ class OpenChunk:
     def sync(self) -> None:
         """Make what was appended survive a power cut: the images first, then the journal that speaks of them.
 
-        Raises ChunkError if the disk says that it could not.
+        Raises ChunkError if the disk says that it could not. It says so only once: the chunk stays broken.
         """
-        if not self._numbers:
-            return
-        try:
-            self._writer.sync()
-            self._journal.sync()
-        except OSError as exc:
-            raise ChunkError(f"{self._path} cannot be made safe on the disk ({exc.strerror})") from exc
+        with self._busy:
+            if not self._numbers or self.broken or self._journal.closed:
+                return
+            try:
+                self._writer.sync()
+                self._journal.sync()
+                if self._extra is not None:
+                    self._extra.sync()
+                if not self._named:
+                    sync(self._root)
+                    self._named = True
+            except OSError as exc:
+                self._suspect = True
+                raise ChunkError(f"{self._path} cannot be made safe on the disk ({exc.strerror})") from exc
 
     def finish(self) -> None:
         """Close the images, write the index, and drop the journal, each only after the one before is safe.
@@ -115,34 +131,54 @@ class OpenChunk:
         The journal of a chunk that is broken, or that the codec cannot finish, stays, and the chunk is
         read by it.
         """
-        if not (self._numbers or self._broken):
+        if not (self._numbers or self.broken):
             self.discard()
             return
         try:
-            self._writer.close()
-            if self._broken:
-                return
-            self._writer.sync()
-            index = ChunkIndex(np.array(self._numbers, np.int64), np.array(self._times, np.float64))
-            save_chunk_index(self._stem.with_name(self._stem.name + ".npz"), index, self._store)
+            with self._busy:
+                self._finish()
         except OSError as exc:
             raise ChunkError(f"the chunk {self._path} cannot be finished ({exc.strerror})") from exc
+
+    def _finish(self) -> None:
+        try:
+            if self.broken:
+                with suppress(ChunkError):  # it was told already
+                    self._writer.close()
+                return
+            self._writer.close()
+            self._writer.sync()
+            if self._extra is not None:
+                self._extra.sync()
+            self._save_index()
         finally:
             self._journal.close()
             if self._extra is not None:
                 self._extra.close()
         journal_path(self._root, self._number).unlink(missing_ok=True)
 
+    def _save_index(self) -> None:
+        index = ChunkIndex(np.array(self._numbers, np.int64), np.array(self._times, np.float64))
+        save_chunk_index(self._stem.with_name(self._stem.name + ".npz"), index, self._store)
+
     def discard(self) -> None:
-        """Remove a chunk that no frame was appended to; records beside it stay."""
-        if self._extra is not None:
-            self._extra.close()
+        """Remove a chunk that no frame was appended to; records beside it stay. Raises ChunkError."""
+        try:
+            if self._extra is not None:
+                self._extra.close()
+                if not self._suffix:
+                    self._save_index()  # a chunk of no frames, whose folder holds the records
+            self._discard_images()
+            self._journal.close()
+            journal_path(self._root, self._number).unlink(missing_ok=True)
+        except OSError as exc:
+            raise ChunkError(f"the chunk {self._path} cannot be removed ({exc.strerror})") from exc
+
+    def _discard_images(self) -> None:
         with suppress(ChunkError):
             self._writer.close()
-        self._journal.close()
-        journal_path(self._root, self._number).unlink(missing_ok=True)
         if self._suffix:
             self._path.unlink(missing_ok=True)
         else:
-            with suppress(OSError):
+            with suppress(OSError):  # it holds records, or is gone
                 self._path.rmdir()

@@ -8,7 +8,7 @@ import numpy as np
 
 from imgstore.cache import CACHE_FILENAME
 from imgstore.errors import ChunkError, FrameFormatError
-from imgstore.extra import EXTRA_SUFFIXES
+from imgstore.extra import EXTRA_SUFFIXES, find_extra
 from imgstore.index import ChunkIndex, save_chunk_index
 from imgstore.layout import chunk_name, find_chunks, journal_path, list_store
 from imgstore.metadata import StoreMetadata
@@ -72,3 +72,5 @@ def remove_chunks(root: Path, suffix: str) -> None:
             path.with_name(path.name + ending).unlink(missing_ok=True)
         if not suffix:
             shutil.rmtree(path)
+    for extra in find_extra(root, suffix):
+        extra.path.unlink()  # beside no chunk

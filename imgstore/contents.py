@@ -40,19 +40,31 @@ class Contents:
 
 
 def read_contents(
-    root: Path, metadata: StoreMetadata, chunk_format: ChunkFormat, progress: Progress | None = None
+    root: Path,
+    metadata: StoreMetadata,
+    chunk_format: ChunkFormat,
+    progress: Progress | None = None,
+    *,
+    locked: bool = False,
 ) -> Contents:
     """Find out what frames a store holds.
 
     Chunks that are broken or missing are left out and named; the frames of an unfinished chunk are those that
     both its journal and its images hold.
+
+    Parameters
+    ----------
+    locked : whether it is the caller who holds the lock, so that nothing is being written.
     """
-    return _Search(root, metadata, chunk_format).run(progress)
+    return _Search(root, metadata, chunk_format, locked=locked).run(progress)
 
 
 class _Search:
-    def __init__(self, root: Path, metadata: StoreMetadata, chunk_format: ChunkFormat) -> None:
+    def __init__(
+        self, root: Path, metadata: StoreMetadata, chunk_format: ChunkFormat, *, locked: bool
+    ) -> None:
         self._root = root
+        self._locked = locked
         self._metadata = metadata
         self._format = chunk_format
         self._suffix = metadata.suffix
@@ -72,7 +84,7 @@ class _Search:
             save_cache(self._root, indexes, listing.stamps)
         for chunk in unfinished:
             indexes[chunk], is_whole = self._recover(chunk)
-            if not is_whole and writer_state(self._root) == "recording":
+            if not (is_whole or self._locked) and writer_state(self._root) == "recording":
                 break  # the last frame is not in the file yet: a chunk after this one has to wait for it
         chunks = sorted(chunk for chunk, index in indexes.items() if len(index.numbers))
         whole = join_indexes(chunks, [indexes[chunk] for chunk in chunks])

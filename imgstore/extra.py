@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from imgstore.errors import ChunkError
-from imgstore.layout import chunk_name, list_store
+from imgstore.layout import chunk_name, is_chunk_name, list_store, replacing
 from imgstore.motif import BEFORE, kind_of, read_all_signals, read_attributes
 
 EXTRA_SUFFIX = ".extra.json"
@@ -24,7 +24,7 @@ EXTRA_SUFFIXES = (EXTRA_SUFFIX, MOTIF_RECORDS_SUFFIX, MOTIF_SIGNALS_SUFFIX)
 
 
 class ExtraWriter:
-    """Appends records to a JSON array that is whole after every record.
+    """Appends records to a JSON array that is whole after every record, also after one that failed.
 
     Parameters
     ----------
@@ -33,27 +33,44 @@ class ExtraWriter:
 
     def __init__(self, file: Path) -> None:
         self._path = file
-        self._file: IO[bytes] | None = None
+        self._file = -1
+        self._size = 0
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Write one record. Raises TypeError if it holds what JSON cannot, ChunkError if the disk refuses."""
         data = _dumped(record).encode()
         try:
-            if self._file is None:
-                self._file = self._path.open("xb")
-                self._file.write(b"[" + data + b"]")
-            else:
-                self._file.seek(-1, os.SEEK_END)
-                self._file.write(b", " + data + b"]")
-            self._file.flush()
+            if self._file < 0:
+                self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            self._write((b", " if self._size else b"[") + data + b"]")
         except OSError as exc:
             raise ChunkError(f"{self._path} cannot be written ({exc.strerror})") from exc
 
+    def _write(self, text: bytes) -> None:
+        """Write over the last bracket. What is written in part is taken back."""
+        start = max(self._size - 1, 0)
+        written = 0
+        try:
+            while written < len(text):
+                written += os.pwrite(self._file, text[written:], start + written)
+        except OSError:
+            os.ftruncate(self._file, self._size)
+            os.pwrite(self._file, b"]" if self._size else b"", start)
+            raise
+        self._size = start + len(text)
+
+    def sync(self) -> None:
+        """Make what was appended survive a power cut. Raises OSError."""
+        if self._file >= 0:
+            os.fdatasync(self._file)
+
     def close(self) -> None:
-        """Close the file. Closing twice is harmless."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Close the file, and remove it if no record could be written. Closing twice is harmless."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+            if not self._size:
+                self._path.unlink(missing_ok=True)
 
 
 def stamp(record: Mapping[str, Any], number: int | None, time: float | None, index: int) -> dict[str, Any]:
@@ -93,11 +110,12 @@ def find_extra(root: Path, suffix: str, extensions: Sequence[str] = EXTRA_SUFFIX
     suffix : ending of its chunks, "" if they are folders.
     extensions : endings of the files to look for.
     """
-    return [
-        file
-        for chunk in sorted(list_store(root, suffix).chunks)
-        for file in _of_chunk(root, suffix, chunk, extensions)
-    ]
+    chunks = set(list_store(root, suffix).chunks)
+    for path in root.iterdir():
+        stem, dot, ending = path.name.partition(".")
+        if dot + ending in extensions and is_chunk_name(stem):
+            chunks.add(int(stem))  # of a chunk whose writer died before its first frame was whole
+    return [file for chunk in sorted(chunks) for file in _of_chunk(root, suffix, chunk, extensions)]
 
 
 def _of_chunk(root: Path, suffix: str, chunk: int, extensions: Sequence[str]) -> Iterator[ExtraFile]:
@@ -172,6 +190,19 @@ def read_records(file: Path) -> list[dict[str, Any]]:
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise ChunkError(f"{file} is broken: it holds no list of records")
     return records
+
+
+def mend_records(file: Path) -> None:
+    """Write anew, for readers that take whole JSON only, a file of records that a writer left when it died.
+
+    Raises ChunkError if it is broken otherwise, OSError.
+    """
+    try:
+        json.loads(file.read_bytes())
+    except ValueError:
+        records = read_records(file)
+        with replacing(file) as stream:
+            stream.write(json.dumps(records).encode())
 
 
 def _whole_records(text: str, file: Path, reason: Exception) -> list[dict[str, Any]]:

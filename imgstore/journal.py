@@ -36,6 +36,11 @@ class Journal:
         except OSError as exc:
             raise ChunkError(f"the journal {path} cannot be made ({exc.strerror})") from exc
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be appended."""
+        return self._file < 0
+
     def append(self, number: int, time: float) -> None:
         """Write down a frame. Raises ChunkError."""
         body = _BODY.pack(number, time, self._count)

@@ -6,9 +6,12 @@ import json
 import os
 import re
 import socket
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -29,6 +32,11 @@ def chunk_name(chunk: int) -> str:
     return f"{chunk:06d}"
 
 
+def is_chunk_name(stem: str) -> bool:
+    """Return whether the files of some chunk begin with `stem`."""
+    return _CHUNK_NAME.fullmatch(stem) is not None
+
+
 def find_chunks(root: Path, suffix: str) -> list[int]:
     """Return the numbers of the chunks in `root`, in order.
 
@@ -41,7 +49,7 @@ def find_chunks(root: Path, suffix: str) -> list[int]:
     found = []
     for entry in os.scandir(root):
         stem, dot, ending = entry.name.partition(".")
-        if dot + ending == suffix and _CHUNK_NAME.fullmatch(stem):
+        if dot + ending == suffix and is_chunk_name(stem):
             is_chunk = entry.is_file() if suffix else entry.is_dir()
             if is_chunk:
                 found.append(int(stem))
@@ -147,6 +155,12 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     sync(path.parent)
 
 
+def write_whole(file: FileIO, data: memoryview) -> None:
+    """Write all of `data` to an unbuffered file, which may take it in parts. Raises OSError."""
+    while data:
+        data = data[file.write(data) :]
+
+
 def sync(path: Path) -> None:
     """Make the content of a file, or the names in a folder, survive a power cut. Raises OSError."""
     handle = os.open(path, os.O_RDONLY)
@@ -169,27 +183,48 @@ class StoreLock:
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
-        """Take the lock. Raises StoreInUseError if another writer has it."""
-        file = self._path.open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            file.close()
-            raise StoreInUseError(f"{self._path.parent} is being written by {holder}") from exc
-        file.truncate(0)
+        """Take the lock. Raises StoreInUseError if another writer has it, OSError."""
+        self._file = self._locked()
+        os.register_at_fork(after_in_child=partial(_let_go, weakref.ref(self)))
+        self._file.truncate(0)
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        json.dump({"pid": os.getpid(), "host": socket.gethostname(), "started_utc": started}, file)
-        file.flush()
-        self._file = file
+        json.dump({"pid": os.getpid(), "host": socket.gethostname(), "started_utc": started}, self._file)
+        self._file.flush()
+
+    def _locked(self) -> IO[str]:
+        while True:
+            file = self._path.open("a+", encoding="utf-8")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as exc:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                file.close()
+                raise StoreInUseError(f"{self._path.parent} is being written by {holder}") from exc
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), self._path.stat()):
+                    return file
+            file.close()  # it was removed, by who had it, just before it was locked
 
     def release(self) -> None:
-        """Remove the lock file and let go. Does nothing if the lock is not held."""
+        """Remove the lock file and let go. Does nothing if the lock is not held. Raises OSError."""
         if self._file is not None:
-            self._path.unlink(missing_ok=True)
+            try:
+                self._path.unlink(missing_ok=True)
+            finally:
+                self.let_go()
+
+    def let_go(self) -> None:
+        """Close the lock file, as a forked process must: it would hold the lock as long as it lives."""
+        if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _let_go(lock: "weakref.ref[StoreLock]") -> None:
+    held = lock()
+    if held is not None:
+        held.let_go()
 
 
 def writer_state(root: Path) -> str:

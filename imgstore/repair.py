@@ -1,6 +1,7 @@
 """Finish a store whose writer died."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import av
 from imgstore.chunk import chunk_path, index_stem
 from imgstore.contents import is_empty_chunk, read_contents
 from imgstore.errors import ChunkError
+from imgstore.extra import EXTRA_SUFFIX, mend_records
 from imgstore.index import ChunkIndex, StoreIndex, save_chunk_index
 from imgstore.journal import load_journal
 from imgstore.layout import StoreLock, find_chunks, journal_path, list_store, sync
@@ -62,7 +64,7 @@ def repair(path: str | os.PathLike[str]) -> Repaired:
 
 
 def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
-    contents = read_contents(root, metadata, format_of(metadata))
+    contents = read_contents(root, metadata, format_of(metadata), locked=True)
     done = Repaired({}, [], list(contents.problems))
     for place in (root, *(chunk_path(root, chunk, "") for chunk in contents.unfinished)):
         for half in place.glob(".*.partial") if place.is_dir() else ():
@@ -78,29 +80,50 @@ def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
             continue
         done.finished[chunk] = frames
         journal_path(root, chunk).unlink()
+    _mend_extra(root, metadata, contents.unfinished, done)
     for chunk in find_chunks(root, metadata.suffix):
         images = chunk_path(root, chunk, metadata.suffix)
         if is_empty_chunk(images):
             images.rmdir() if images.is_dir() else images.unlink()
             done.removed.append(chunk)
     listing = list_store(root, metadata.suffix)
-    for chunk in listing.stamps.keys() & set(listing.journals):
-        journal_path(root, chunk).unlink()  # its index was written before the writer died
+    for chunk in listing.journals:
+        if chunk in listing.stamps or (chunk not in listing.chunks and not _journalled(root, chunk)):
+            journal_path(root, chunk).unlink()  # its index was written before the writer died, or nothing was
     streams, problems = recover_streams(root, contents.index)
     done.streams.update(streams)
     done.problems.extend(problems)
     return done
 
 
+def _journalled(root: Path, chunk: int) -> int:
+    return len(load_journal(journal_path(root, chunk)).numbers)
+
+
+def _mend_extra(root: Path, metadata: StoreMetadata, chunks: Collection[int], done: Repaired) -> None:
+    """Give the records of chunks the end that others need."""
+    for chunk in chunks:
+        stem = index_stem(root, chunk, metadata.suffix)
+        file = stem.with_name(stem.name + EXTRA_SUFFIX)
+        try:
+            if file.is_file():
+                mend_records(file)
+        except (ChunkError, OSError) as exc:
+            done.problems.append(f"{file} could not be mended: {exc}")
+
+
 def _finish_chunk(root: Path, chunk: int, images: Path, whole: StoreIndex, metadata: StoreMetadata) -> int:
     """Make a chunk what a writer would have left, and return how many frames it holds."""
-    if chunk not in whole.chunks:
-        if not len(load_journal(journal_path(root, chunk)).numbers):
-            images.unlink() if metadata.suffix else images.rmdir()  # it was opened, and nothing appended
-        elif metadata.suffix:  # others do not open a store with a video of no frames; nothing is deleted
-            images.replace(images.with_name(f".{images.name}.unreadable"))
+    if chunk not in whole.chunks and metadata.suffix:  # others do not open a store with a video of no frames
+        if _journalled(root, chunk):
+            images.replace(images.with_name(f".{images.name}.unreadable"))  # nothing is deleted
+        else:
+            images.unlink()  # it was opened, and nothing appended
         return 0
-    frames = whole.chunk_range(chunk)
+    if chunk not in whole.chunks and is_empty_chunk(images) and chunk > max(whole.chunks, default=-1):
+        images.rmdir()
+        return 0
+    frames = whole.chunk_range(chunk) if chunk in whole.chunks else range(0)
     part = slice(frames.start, frames.stop)
     if metadata.suffix:
         _end_video(images, len(frames))
@@ -110,13 +133,19 @@ def _finish_chunk(root: Path, chunk: int, images: Path, whole: StoreIndex, metad
     return len(frames)
 
 
+def _container(names: str) -> str:
+    """Return what to write a file as of which FFmpeg says that it is one of several: "mov,mp4,m4a"."""
+    known = names.split(",")
+    return "mp4" if "mp4" in known else known[0]
+
+
 def _end_video(path: Path, frames: int) -> None:
     """Give a video whose writer died the end that others need; its packets stay as they are."""
     beside = path.with_name(f".{path.name}.partial")
     try:
         with (
             av.open(str(path)) as source,
-            av.open(str(beside), "w", format=source.format.name.split(",")[0]) as copy,
+            av.open(str(beside), "w", format=_container(source.format.name)) as copy,
         ):
             track = source.streams.video[0]
             new = copy.add_stream_from_template(track, opaque=True)

@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,7 +25,7 @@ from imgstore.streams import Streams, StreamWriter
 DEFAULT_FORMAT = "h264/mkv"
 
 _OPEN_NEXT_AT = 0.9  # of a chunk
-_SYNC_INTERVAL_S = 1.0
+_SYNC_INTERVAL_S = 0.8  # with the time that it takes, a second
 
 
 def create(
@@ -74,6 +74,7 @@ def create(
     lock = StoreLock(root)
     lock.acquire()
     try:
+        _check_new(root)
         save_metadata(root / METADATA_FILENAME, content)
     except BaseException:
         lock.release()
@@ -145,6 +146,7 @@ class StoreWriter:
         self._store = store
         self._chunksize = int(store["chunksize"])
         self._lock = lock
+        self._process = os.getpid()
         self._closed = False
         self._count = 0
         self._chunks = 0
@@ -252,12 +254,21 @@ class StoreWriter:
         if self._closed:
             return
         self._closed = True
+        if self._process != os.getpid():
+            return  # all of it is the parent's
         self._syncer.stop()
         with ExitStack() as ending:  # from the last to the first, whatever goes wrong
-            ending.callback(self._lock.release)
+            ending.callback(self._release)
             ending.callback(self._helper.shutdown)
             ending.callback(self._streams.close)
             self._finish_last()
+        self._syncer.check()
+
+    def _release(self) -> None:
+        try:
+            self._lock.release()
+        except OSError as exc:
+            raise ChunkError(f"the lock of {self._root} cannot be removed ({exc.strerror})") from exc
 
     def __enter__(self) -> "StoreWriter":
         return self
@@ -270,6 +281,11 @@ class StoreWriter:
     def _check(self) -> None:
         if self._closed:
             raise ClosedError(f"the store {self._root} is closed; nothing more can be appended")
+        if self._process != os.getpid():
+            raise ClosedError(
+                f"the store {self._root} is written by process {self._process}; a process forked from it "
+                "cannot append, but can make a store of its own"
+            )
         self._syncer.check()
         if self._finishing is not None and self._finishing.done():
             self._wait_for_finishing()
@@ -283,25 +299,35 @@ class StoreWriter:
             self._finishing = self._helper.submit(chunk.finish)
             chunk = self._chunk = None
         if chunk is None:
-            upcoming, self._next = self._next, None
-            chunk = self._chunk = upcoming.result() if upcoming else self._open(self._chunks)
+            chunk = self._chunk = self._opened()
             self._chunks += 1
         return chunk
+
+    def _opened(self) -> OpenChunk:
+        """Return the next chunk, opened beforehand or now, when what went wrong before may be over."""
+        upcoming, self._next = self._next, None
+        if upcoming is not None:
+            with suppress(ChunkError):
+                return upcoming.result()
+        return self._open(self._chunks)
 
     def _open(self, number: int) -> OpenChunk:
         return OpenChunk(self._root, number, self._format, self._spec, self._settings, self._store)
 
     def _finish_last(self) -> None:
         """Finish the chunk in hand, and drop the next if it was opened already."""
-        self._wait_for_finishing()
         chunk, self._chunk = self._chunk, None
         upcoming, self._next = self._next, None
         try:
-            if chunk is not None:
-                chunk.finish()
+            self._wait_for_finishing()
         finally:
-            if upcoming is not None:
-                upcoming.result().discard()
+            try:
+                if chunk is not None:
+                    chunk.finish()
+            finally:
+                if upcoming is not None:
+                    with suppress(ChunkError):  # it was not needed
+                        upcoming.result().discard()
 
     def _wait_for_finishing(self) -> None:
         finishing, self._finishing = self._finishing, None
@@ -353,6 +379,12 @@ def rewrite(root: Path, metadata: StoreMetadata) -> StoreWriter:
     chunk_format = FORMATS.get(metadata.format)
     settings = metadata.settings or chunk_format.settings(metadata.stored_spec)
     return StoreWriter(root, metadata.stored_spec, chunk_format, settings, metadata.store, lock)
+
+
+def _check_new(root: Path) -> None:
+    """Raise StoreExistsError if another writer was quicker, and is done already."""
+    if (root / METADATA_FILENAME).exists():
+        raise StoreExistsError(f"{root} was made a store just now; give a folder that does not exist yet")
 
 
 def _make_folder(root: Path) -> None:

@@ -5,6 +5,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -17,7 +18,7 @@ import numpy as np
 from imgstore.errors import ChunkError
 from imgstore.formats.settings import FormatSettings, SettingsTable
 from imgstore.frame import FrameSpec, Image
-from imgstore.layout import chunk_name, sync
+from imgstore.layout import chunk_name, sync, write_whole
 from imgstore.metadata import DIRECTORY_CLASS
 from imgstore.options import AS_STORED, ReadOptions
 from imgstore.waiting import wait
@@ -124,7 +125,7 @@ class FolderWriter:
         self._queued: deque[Future[Image]] = deque()
         self._spare: list[Image] = []  # what was copied into and is written: fresh memory costs more
         self._room = threads * _QUEUED_PER_THREAD
-        self._unsynced: list[Path] = []
+        self._unsynced: deque[Path] = deque()
 
     def append(self, image: Image, time: float) -> None:
         """Hand a copy of the image to a thread; its time stands in the index only."""
@@ -135,9 +136,8 @@ class FolderWriter:
 
     def sync(self) -> None:
         """Make all images that are written survive a power cut."""
-        files, self._unsynced = self._unsynced, []
-        for file in files:
-            sync(file)
+        while self._unsynced:
+            sync(self._unsynced.popleft())
         sync(self._path)
 
     def close(self) -> None:
@@ -167,11 +167,12 @@ class FolderWriter:
             data = self._format.encode(self._converted(image), self._settings)
             with beside.open("wb", buffering=0) as stream:
                 for part in data:
-                    _write_whole(stream, memoryview(part).cast("B"))
+                    write_whole(stream, memoryview(part).cast("B"))
             beside.replace(file)
             self._unsynced.append(file)
         except (OSError, ValueError, cv2.error) as exc:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
             reason = getattr(exc, "strerror", None) or exc
             raise ChunkError(f"{file} cannot be written ({reason})") from exc
         return image
@@ -196,11 +197,14 @@ class FolderReader:
         self._options = options
 
     def __len__(self) -> int:
-        """Return how many images there are before the first that is missing."""
+        """Return how many images there are before the first that is missing, or empty after a power cut."""
         name = re.compile(r"([0-9]{6,})" + re.escape(self._format.ending))
         with os.scandir(self._path) as entries:
-            found = (name.fullmatch(entry.name) for entry in entries)
-            offsets = {int(match[1]) for match in found if match}
+            offsets = {
+                int(match[1])
+                for entry in entries
+                if (match := name.fullmatch(entry.name)) and entry.stat().st_size
+            }
         return next(offset for offset in count() if offset not in offsets)
 
     def has(self, offset: int) -> bool:
@@ -227,8 +231,3 @@ class FolderReader:
 
     def _file(self, offset: int) -> Path:
         return self._path / f"{chunk_name(offset)}{self._format.ending}"
-
-
-def _write_whole(stream: BinaryIO, data: memoryview) -> None:
-    while data:
-        data = data[stream.write(data) :]

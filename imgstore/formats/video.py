@@ -24,7 +24,7 @@ from imgstore.errors import ChunkError, FrameFormatError, MissingDependencyError
 from imgstore.formats.growing import GrowingVideo, Tail
 from imgstore.formats.settings import FormatSettings, SettingsTable
 from imgstore.frame import FrameSpec, Image
-from imgstore.layout import sync
+from imgstore.layout import sync, write_whole
 from imgstore.metadata import VIDEO_CLASS
 from imgstore.options import AS_STORED, ReadOptions
 from imgstore.waiting import POLL_S
@@ -212,17 +212,18 @@ class VideoWriter:
         self._last_tick = -1
         self._closed = False
         try:
-            self._container: OutputContainer = av.open(
-                str(path), "w", format=container.name, options=dict(container.options)
-            )
-        except (av.FFmpegError, OSError) as exc:
+            self._file = _File(path)
+        except OSError as exc:
             raise ChunkError(f"the chunk {path} cannot be made ({exc.strerror})") from exc
+        self._container: OutputContainer = av.open(
+            self._file, "w", format=container.name, options=dict(container.options)
+        )
         try:
             self._stream = _add_stream(self._container, video_format, spec, settings)
             self._stream.codec_context.open()  # not the container: an MP4 without frames crashes FFmpeg
-            path.touch(exist_ok=False)
         except (av.FFmpegError, OSError) as exc:
             self._container.close()
+            self._file.close()
             path.unlink(missing_ok=True)
             raise ChunkError(f"the chunk {path} cannot be made ({exc.strerror}) with {settings}") from exc
         self._canvas = Canvas(spec, self._stream)
@@ -234,6 +235,7 @@ class VideoWriter:
         frame.pts = self._tick(time)
         frame.time_base = self._stream.codec_context.time_base
         try:
+            self._path.stat()  # a file that was removed would take images for ever
             for packet in self._stream.encode(frame):
                 self._tail.write(self._stream.codec_context.extradata or b"", bytes(packet))
                 self._container.mux(packet)
@@ -250,12 +252,15 @@ class VideoWriter:
             return
         self._closed = True
         try:
-            if self._last_tick >= 0:  # some encoders crash when they are flushed without a frame
-                self._container.mux(self._stream.encode(None))
+            try:
+                if self._last_tick >= 0:  # some encoders crash when they are flushed without a frame
+                    self._container.mux(self._stream.encode(None))
+            finally:
+                self._container.close()
         except (av.FFmpegError, OSError) as exc:
             raise ChunkError(f"{self._path} cannot be finished ({exc.strerror})") from exc
         finally:
-            self._container.close()
+            self._file.close()
             self._tail.close()
 
     def _tick(self, time: float) -> int:
@@ -269,6 +274,33 @@ class VideoWriter:
             tick = min(max(round((time - self._first_time) * self._ticks), lowest), highest)
         self._last_tick = tick
         return tick
+
+
+class _File:
+    """A new file that FFmpeg writes through us: its own stays open for ever where a header cannot be written.
+
+    Raises OSError, FileExistsError where there is something at `path`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("xb", buffering=0)
+
+    def write(self, data: bytes) -> int:
+        """Write all of `data`: a disk that is nearly full takes a part first, and then says so."""
+        write_whole(self._file, memoryview(data))
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a place in the file, and return it."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the place in the file."""
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close the file. Closing twice is harmless."""
+        self._file.close()
 
 
 class Canvas:

@@ -1,128 +1,268 @@
 """Writers that are killed at random instants, and what must be left of their stores.
 
 Run it from the command line for as long as you like: python -m tests.faults.killed --kills 500
+With ETHOSTORE_LOOPBIO_PYTHON set, loopbio's package opens every store that was repaired.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import random
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
-import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
 import imgstore
-from tests.conftest import FORMATS_HERE, ROOT
+from tests.conftest import FORMATS_HERE
+from tests.faults.nursery import (
+    CAN_TRACE,
+    FIRST_NUMBER,
+    FIRST_TIME,
+    STEP_S,
+    TRACED,
+    Job,
+    Killed,
+    Nursery,
+    calls_of,
+    image,
+    jobs,
+    number_in,
+    record,
+)
 
-SHAPE = (64, 96)
-CHUNKSIZE = 40
-RATE = 200.0  # frames per second that a writer is fed with
+WRITING = ("first", "roll", "extra")
+AT_RANDOM = (*WRITING, "finish")
 
-WRITER = """
-import sys, time
-import imgstore
-from tests.faults.killed import CHUNKSIZE, RATE, SHAPE, image
-writer = imgstore.create(sys.argv[1], SHAPE, format=sys.argv[2], chunksize=CHUNKSIZE)
-number = 0
-while True:
-    writer.append(imgstore.Frame(image(number), 0, 7 + 2 * number, 1000 + number / RATE))
-    print(number, time.monotonic(), flush=True)
-    if number % 5 == 0:
-        writer.append_extra({"light": number})
-    number += 1
-    time.sleep(1 / RATE)
+LOOPBIO_PYTHON = os.environ.get("ETHOSTORE_LOOPBIO_PYTHON")
+_LOOPBIO_LACKS = ("blosc2", "av1/mkv")
+_READ = """
+import hashlib, json, sys
+from imgstore.stores import new_for_filename
+
+def read(path):
+    store = new_for_filename(path)
+    frames = []
+    for _ in range(store.frame_count):
+        image, (number, time) = store.get_next_image()
+        frames.append([int(number), float(time), hashlib.sha1(image.tobytes()).hexdigest()])
+    extra = store.get_extra_data()
+    store.close()
+    return [frames, [] if extra is None or not len(extra) else extra["place"].tolist()]
+
+for line in sys.stdin:
+    try:
+        said = read(line.rstrip())
+    except Exception as exc:
+        said = repr(exc)
+    print(json.dumps(said), flush=True)
 """
 
 
-def image(number):
-    """Return an image that tells its number to any codec: a row of blocks, dark or bright."""
-    blocks = np.array([40 + 170 * (number >> bit & 1) for bit in range(12)], np.uint8)
-    return np.repeat(np.repeat(blocks.reshape(2, 6), SHAPE[0] // 2, axis=0), SHAPE[1] // 6, axis=1)
+class Loopbio:
+    """Loopbio's package, in its own environment, that reads one store after the other."""
+
+    def __init__(self) -> None:
+        assert LOOPBIO_PYTHON, "ETHOSTORE_LOOPBIO_PYTHON names no Python with loopbio's imgstore"
+        self._process = subprocess.Popen(
+            [LOOPBIO_PYTHON, "-E", "-W", "ignore", "-c", _READ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd="/",
+        )
+
+    def read(self, path: Path):
+        """Return (number, time, hash of the image) of all frames, and the places of the extra data."""
+        self._process.stdin.write(f"{path}\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, f"loopbio's package cannot read {path}"
+        if line.startswith('"'):
+            raise AssertionError(f"loopbio's package cannot read {path}: {json.loads(line)}")
+        return json.loads(line)
+
+    def __enter__(self) -> "Loopbio":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
 
 
-def number_in(seen):
-    """Return the number that an image tells."""
-    middles = seen[SHAPE[0] // 4 :: SHAPE[0] // 2, SHAPE[1] // 12 :: SHAPE[1] // 6]
-    return sum(1 << bit for bit, level in enumerate(middles.ravel()) if level > 125)
+@dataclass(frozen=True)
+class Left:
+    """What is left of a store.
 
-
-def kill_a_writer(path, fmt, after):
-    """Run a writer, kill it `after` seconds from its first frame, and return the frames it had appended.
-
-    Returns
-    -------
-    List of (number, age), age in seconds before the kill.
+    Attributes
+    ----------
+    frames : (number, time, hash of the image) of all frames.
+    places : of the extra data.
     """
-    writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, path, fmt], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    first = writer.stdout.readline()
-    time.sleep(after)
-    os.kill(writer.pid, signal.SIGKILL)
-    killed = time.monotonic()
-    lines = [first, *writer.stdout.read().splitlines()]
-    writer.stdout.close()
-    writer.wait()
-    said = [line.split() for line in lines]
-    return [(int(words[0]), killed - float(words[1])) for words in said if len(words) == 2]
+
+    frames: list[list[object]]
+    places: list[int]
 
 
-def check(path, appended, *, longest=1.0):
-    """Raise AssertionError unless a killed store holds what it must; return how many frames are lost."""
-    with imgstore.open(path) as store:
-        assert store.state == "interrupted"
-        count = len(store)
-        must = sum(age > longest for _, age in appended)
-        assert count >= must, f"{count} frames left of {must} that are older than {longest} s"
+@dataclass(frozen=True)
+class Outcome:
+    """Of a kill: how many frames are lost, and what is wrong with the store if anything is."""
+
+    lost: int
+    wrong: str = ""
+
+
+def check(killed: Killed, *, longest: float = 1.0) -> Left:
+    """Raise AssertionError unless a killed store holds what it must; return what it holds."""
+    with imgstore.open(killed.job.path) as store:
+        assert store.state == "interrupted" or killed.job.situation not in WRITING
         assert not store.problems, store.problems
-        assert store.numbers.tolist() == [7 + 2 * n for n in range(count)]
-        np.testing.assert_allclose(store.times, 1000 + np.arange(count) / RATE)
-        assert [number_in(frame.image) for frame in store] == list(range(count))
-        records = store.extra()
-        lights = [] if records is None else records["light"].tolist()
-        assert lights == [5 * n for n in range(len(lights))]
-        assert len(lights) >= (count - 1) // 5
-    return max(0, len(appended) - count)
+        frames, records = list(store), _records(store)
+        tolerance = 0 if store.lossless else 12
+    places = [(frame.number - FIRST_NUMBER) // 2 for frame in frames]
+    assert places == sorted(set(places))
+    assert len(places) <= len(killed.ages) + 1
+    must = {place for place, age in enumerate(killed.ages) if killed.closed or age > longest}
+    assert must <= set(places), f"frames {must - set(places)} are lost, older than {longest} s"
+    for place, frame in zip(places, frames, strict=True):
+        assert (frame.number, frame.time) == (FIRST_NUMBER + 2 * place, FIRST_TIME + STEP_S * place)
+        assert number_in(frame.image) == place, f"frame {place} shows {number_in(frame.image)}"
+        off = np.abs(frame.image.astype(int) - image(place)).mean()
+        assert off <= tolerance, f"frame {place} is off by {off} grey levels on average"
+    assert records == [record(place) for place in range(len(records))], "extra data are not what was written"
+    assert len(records) >= killed.records, f"{len(records)} records are left of {killed.records}"
+    return _left(frames, records)
 
 
-def check_repaired(path):
+def _records(store: imgstore.StoreReader) -> list[dict[str, object]]:
+    table = store.extra()
+    return [] if table is None else table[["place", "text"]].to_dict("records")
+
+
+def _left(frames: list[imgstore.Frame], records: list[dict[str, object]]) -> Left:
+    said = [[frame.number, frame.time, hashlib.sha1(frame.image).hexdigest()] for frame in frames]  # noqa: S324
+    return Left(said, [record["place"] for record in records])
+
+
+def check_repaired(path: str, before: Left, loopbio: Loopbio | None) -> None:
     """Raise AssertionError unless a repaired store holds the same, and repairing it again changes nothing."""
-    with imgstore.open(path) as store:
-        before = [(frame.number, frame.time, number_in(frame.image)) for frame in store]
-    imgstore.repair(path)
+    done = imgstore.repair(path)
+    assert not done.problems, done.problems
     with imgstore.open(path) as store:
         assert store.state == "complete"
-        assert [(frame.number, frame.time, number_in(frame.image)) for frame in store] == before
-    once = {file: file.read_bytes() for file in sorted(Path(path).rglob("*")) if file.is_file()}
+        assert not store.problems, store.problems
+        assert _left(list(store), _records(store)) == before, "repair changed what is in the store"
+        fmt = store.metadata.format
+    once = _files(path)
     assert not [file for file in once if file.name.endswith((".journal", ".partial"))]
     done = imgstore.repair(path)
     assert not done.finished
-    assert {file: file.read_bytes() for file in sorted(Path(path).rglob("*")) if file.is_file()} == once
+    assert _files(path) == once, "repairing twice is not repairing once"
+    if loopbio is not None and before.frames and fmt not in _LOOPBIO_LACKS:
+        frames, places = loopbio.read(Path(path))
+        assert frames == before.frames, "loopbio's package reads other frames"
+        assert places == before.places[: len(places)]  # those beside a last video of no frames only we find
 
 
-def main():
+def _files(path: str) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in sorted(Path(path).rglob("*")) if file.is_file()}
+
+
+def kill_writers(
+    nursery: Nursery, loopbio: Loopbio | None, folder: Path, fmt: str, situation: str, kills: int, seed: int
+) -> Iterator[Outcome]:
+    """Kill writers in a situation and check what is left of each store; those that fail are kept."""
+    chance = random.Random(seed)  # noqa: S311
+    if situation == "repair":
+        dead = killed_in_repair(nursery, folder, fmt, kills, chance)
+    elif situation == "syscall":
+        whole = Job(str(folder / f"{fmt.replace('/', '-')}.store"), fmt, situation, frames=8)
+        dead = nursery.run(traced(whole, calls_of(nursery, whole), kills, chance))
+        shutil.rmtree(whole.path)
+    else:
+        dead = nursery.run(jobs(folder, fmt, situation, kills, chance))
+    for killed in dead:
+        try:
+            lost = check_all(killed, loopbio)
+        except (AssertionError, imgstore.ImgstoreError, OSError) as exc:
+            yield Outcome(0, f"{killed.job}: {type(exc).__name__}: {exc}")
+        else:
+            shutil.rmtree(killed.job.path, ignore_errors=True)
+            Path(killed.job.path + ".trace").unlink(missing_ok=True)
+            yield Outcome(lost)
+
+
+def check_all(killed: Killed, loopbio: Loopbio | None) -> int:
+    """Raise unless a store is what it must be before and after repair; return how many frames are lost."""
+    if not (Path(killed.job.path) / "metadata.yaml").exists():
+        assert not killed.ages  # killed before there was a store
+        return 0
+    left = check(killed)
+    check_repaired(killed.job.path, left, loopbio)
+    return max(0, len(killed.ages) - len(left.frames))
+
+
+def traced(whole: Job, calls: list[tuple[str, int]], kills: int, chance: random.Random) -> list[Job]:
+    """Return jobs that are killed before system calls: before all of them, or as many as asked for."""
+    chosen = sorted(chance.sample(calls, kills)) if kills < len(calls) else calls
+    return [replace(whole, path=f"{whole.path}-{name}-{nth}", syscall=name, nth=nth) for name, nth in chosen]
+
+
+def killed_in_repair(
+    nursery: Nursery, folder: Path, fmt: str, kills: int, chance: random.Random
+) -> Iterator[Killed]:
+    """Kill a writer, then repairs of copies of what it left."""
+    (first,) = nursery.run(jobs(folder, fmt, "extra", 1, chance))
+    whole = Job(first.job.path + "-whole", fmt, "repair")
+    shutil.copytree(first.job.path, whole.path)
+    wanted = traced(whole, calls_of(nursery, whole), kills, chance)
+    for job in wanted:
+        shutil.copytree(first.job.path, job.path)
+    for killed in nursery.run(wanted):
+        yield replace(first, job=killed.job)
+    shutil.rmtree(first.job.path)
+    shutil.rmtree(whole.path)
+
+
+def main() -> None:
     """Kill writers again and again, and say what was lost."""
     options = argparse.ArgumentParser(description=main.__doc__)
-    options.add_argument("--kills", type=int, default=100, help="of every format")
+    options.add_argument("--kills", type=int, default=100, help="of every format and situation")
     options.add_argument("--formats", nargs="*", default=FORMATS_HERE)
+    options.add_argument(
+        "--situation", nargs="*", default=AT_RANDOM, choices=(*AT_RANDOM, *(TRACED if CAN_TRACE else ()))
+    )
+    options.add_argument("--seed", type=int, default=None)
+    options.add_argument("--folder", type=Path, default=None, help="where the stores are made")
     chosen = options.parse_args()
-    for fmt in chosen.formats:
-        lost = []
-        for _ in range(chosen.kills):
-            folder = Path(tempfile.mkdtemp())
-            appended = kill_a_writer(folder / "a.store", fmt, random.uniform(0, 3))  # noqa: S311
-            lost.append(check(folder / "a.store", appended))
-            check_repaired(folder / "a.store")
-            shutil.rmtree(folder)
-        print(
-            json.dumps({"format": fmt, "kills": len(lost), "lost_max": max(lost), "lost_mean": np.mean(lost)})
-        )
+    seed = random.randrange(1 << 32) if chosen.seed is None else chosen.seed  # noqa: S311
+    table = Table("format", *(f"{name}: kills, lost max / mean" for name in chosen.situation), box=None)
+    folder = Path(tempfile.mkdtemp(dir=chosen.folder))
+    wrong: list[str] = []
+    with Nursery() as nursery, Loopbio() if LOOPBIO_PYTHON else nullcontext() as loopbio:
+        for fmt in chosen.formats:
+            row = []
+            for situation in chosen.situation:
+                kills = kill_writers(nursery, loopbio, folder, fmt, situation, chosen.kills, seed)
+                outcomes = list(kills)
+                wrong += [outcome.wrong for outcome in outcomes if outcome.wrong]
+                lost = [outcome.lost for outcome in outcomes]
+                row.append(f"{len(lost)}, {max(lost)} / {np.mean(lost):.2f}")
+            print(fmt, *row, sep="  ", flush=True)
+            table.add_row(fmt, *row)
+    Console().print(table)
+    print(*wrong, sep="\n")
+    asked = "read all that it knows" if LOOPBIO_PYTHON else "was not asked"
+    print(f"{len(wrong)} stores are wrong; seed {seed}; loopbio's package {asked}")
 
 
 if __name__ == "__main__":

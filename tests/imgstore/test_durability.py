@@ -246,3 +246,30 @@ def test_who_looks_while_chunks_are_finished_sees_every_frame_up_to_now(tmp_path
         finally:
             stop.set()
             thread.join()
+
+
+def test_of_images_that_are_empty_after_a_power_cut_none_is_counted(tmp_path):
+    writer = imgstore.create(tmp_path / "a", (32, 48), format="png")
+    for n, image in enumerate(numbered_images((32, 48), 6)):
+        writer.append(Frame(image, n, n, float(n)))
+    writer.close()
+    journal = Journal(tmp_path / "a" / ".000000.journal")
+    for n in range(6):
+        journal.append(n, float(n))
+    journal.close()
+    (tmp_path / "a" / "000000" / "index.npz").unlink()
+    (tmp_path / "a" / "000000" / "000003.png").write_bytes(b"")
+    with imgstore.open(tmp_path / "a") as store:
+        assert store.numbers.tolist() == [0, 1, 2]
+        assert len([frame.image for frame in store]) == 3
+
+
+def test_a_repaired_mp4_is_an_mp4(tmp_path):
+    writer = imgstore.create(tmp_path / "a", (32, 48), format="avc1/mp4")
+    for n, image in enumerate(numbered_images((32, 48), 6)):
+        writer.append(Frame(image, n, n, float(n)))
+    shutil.copytree(tmp_path / "a", tmp_path / "b")  # as a kill would leave it
+    writer.close()
+    imgstore.repair(tmp_path / "b")
+    kinds = [(tmp_path / name / "000000.mp4").read_bytes()[4:12] for name in "ab"]
+    assert kinds == [b"ftypisom"] * 2

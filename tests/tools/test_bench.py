@@ -38,3 +38,23 @@ def test_the_benchmark_of_streams_measures_audio_beside_frames():
     facts = measured("streams", "--seconds", "1")
     assert facts["append_cpu_ms"] > 0
     assert 50 < facts["kilobytes"] < 500
+
+
+def test_the_benchmark_of_roll_overs_measures_with_and_without_a_pace(tmp_path):
+    video = write_video(tmp_path / "a.mkv", 12)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "tools.bench.rollover", str(video), "--json"),
+            *("--chunks", "2", "--chunksize", "25", "--only", "npy", "--only", "h264/mkv"),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    assert [(row["format"], row["rate"]) for row in rows] == [
+        (name, rate) for name in ("npy", "h264/mkv") for rate in (100.0, None)
+    ]
+    assert all(0 < row["p50"] <= row["p99"] for row in rows)
