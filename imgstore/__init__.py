@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from imgstore.alignment import StoreAlignment
 from imgstore.apps import main_test
+from imgstore.cut import cut
 from imgstore.errors import (
     AlignmentError,
     ChunkError,
@@ -21,6 +22,7 @@ from imgstore.errors import (
     MetadataError,
     MissingDependencyError,
     NotAStoreError,
+    OutputExistsError,
     SettingsError,
     StoreExistsError,
     StoreInUseError,
@@ -30,10 +32,13 @@ from imgstore.errors import (
 from imgstore.findings import SEVERITIES, Finding, Severity, Verification
 from imgstore.formats import FORMATS, FormatSettings
 from imgstore.frame import Frame, FrameSequence, FrameSink, FrameSource, FrameSpec, Image
+from imgstore.importing import find_images, import_images, import_video, is_picture
 from imgstore.index import Gap, find_gaps
 from imgstore.interrupt import deferred_interrupt
 from imgstore.layout import replacing
+from imgstore.listing import save_extra, save_timecodes
 from imgstore.matching import ClockFit
+from imgstore.movie import Exported, export_video
 from imgstore.multi import AlignedStores, FrameSet, open_many
 from imgstore.reader import StoreReader, open
 from imgstore.registry import Registry
@@ -41,6 +46,7 @@ from imgstore.repair import Repaired, repair
 from imgstore.safe_yaml import parse_yaml
 from imgstore.samples import StreamSpec
 from imgstore.signals import StreamReader
+from imgstore.span import RANGES_BY, RangeBy, find_range
 from imgstore.stores import (
     DirectoryImgStore,
     VideoImgStore,
@@ -50,6 +56,7 @@ from imgstore.stores import (
     new_for_format,
 )
 from imgstore.streams import StreamWriter
+from imgstore.transcode import Converted, convert
 from imgstore.util import ensure_color, ensure_grayscale
 from imgstore.verify import verify
 from imgstore.video import VideoFile, open_source, open_video
@@ -67,14 +74,17 @@ except PackageNotFoundError:  # used from a checkout that is not installed
 __all__ = [
     "DEFAULT_FORMAT",
     "FORMATS",
+    "RANGES_BY",
     "SEVERITIES",
     "AlignedStores",
     "AlignmentError",
     "ChunkError",
     "ClockFit",
     "ClosedError",
+    "Converted",
     "DirectoryImgStore",
     "EmptyStoreError",
+    "Exported",
     "Finding",
     "FormatSettings",
     "Frame",
@@ -93,6 +103,8 @@ __all__ = [
     "MetadataError",
     "MissingDependencyError",
     "NotAStoreError",
+    "OutputExistsError",
+    "RangeBy",
     "Registry",
     "Repaired",
     "SavedWav",
@@ -111,13 +123,21 @@ __all__ = [
     "VideoError",
     "VideoFile",
     "VideoImgStore",
+    "convert",
     "create",
+    "cut",
     "deferred_interrupt",
     "ensure_color",
     "ensure_grayscale",
+    "export_video",
     "extract_only_frame",
     "find_gaps",
+    "find_images",
+    "find_range",
     "get_supported_formats",
+    "import_images",
+    "import_video",
+    "is_picture",
     "main_test",
     "new_for_filename",
     "new_for_format",
@@ -128,6 +148,8 @@ __all__ = [
     "parse_yaml",
     "repair",
     "replacing",
+    "save_extra",
+    "save_timecodes",
     "test",
     "verify",
 ]

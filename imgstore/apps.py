@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from imgstore.errors import ImgstoreError, VideoError
 from imgstore.frame import Frame, Image
+from imgstore.listing import timecodes
 from imgstore.stores import ImgStore, get_supported_formats, new_for_filename, new_for_format
 from imgstore.ui import new_window, why_no_window
 from imgstore.util import ensure_grayscale, motif_get_recording_timezone
@@ -81,9 +82,8 @@ def main_generate_timecodes(arguments: Sequence[str] | None = None) -> None:
 def generate_timecodes(store: ImgStore, dest_file: IO[str]) -> npt.NDArray[np.float64]:
     """Write the times of all frames, milliseconds since the first, and return them in seconds."""
     times = np.asarray(store.get_frame_metadata()["frame_time"], np.float64)
+    dest_file.writelines(timecodes(times))
     since_first: npt.NDArray[np.float64] = times - times[:1].sum()
-    dest_file.write("# timecode format v2\n")
-    dest_file.writelines(f"{1000 * seconds:.3f}\n" for seconds in since_first.tolist())
     return since_first
 
 

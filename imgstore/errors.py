@@ -16,6 +16,10 @@ class StoreExistsError(ImgstoreError, FileExistsError):
     """There is something already where a store was to be made."""
 
 
+class OutputExistsError(ImgstoreError, FileExistsError):
+    """There is something already where a file was to be written."""
+
+
 class StoreInUseError(ImgstoreError, PermissionError):
     """Another process is writing this store."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import h5py
 import numpy as np
@@ -18,7 +18,7 @@ import pandas as pd
 from imgstore.errors import ChunkError
 from imgstore.index import Numbers, StoreIndex, Times
 from imgstore.layout import check_plain, replacing
-from imgstore.samples import BlockFile, Runs, Samples, StreamSpec
+from imgstore.samples import Runs, Samples, StreamSpec
 
 BEFORE = "_frame_number_before_reindex"
 """What the number was where frames were counted anew: a frame, whose number may be negative now, or none."""
@@ -42,7 +42,21 @@ _MOST_SPARSE = 4096  # times its file, so large may be what a file says that it 
 _BROKEN = (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError, MemoryError)
 
 
-def write_signals(file: Path, sources: Sequence[BlockFile], frames: StoreIndex, first_frame: int) -> None:
+class SampleSource(Protocol):
+    """Samples of a stream that are to be written; see `BlockFile`."""
+
+    @property
+    def spec(self) -> StreamSpec: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def first_sample(self) -> int: ...
+    @property
+    def moments(self) -> Runs: ...
+    def read(self, first: int, stop: int) -> Samples: ...
+
+
+def write_signals(file: Path, sources: Sequence[SampleSource], frames: StoreIndex, first_frame: int) -> None:
     """Write the streams of a chunk; the file appears complete or not at all.
 
     Parameters
@@ -81,7 +95,7 @@ def _link(content: h5py.File, main: str) -> None:
         content[name] = group[place]
 
 
-def _write_stream(group: h5py.Group, source: BlockFile, frames: StoreIndex, first_frame: int) -> None:
+def _write_stream(group: h5py.Group, source: SampleSource, frames: StoreIndex, first_frame: int) -> None:
     spec, count = source.spec, source.count
     rows = _PIECE
     while rows > 1 and rows * len(spec.columns) * spec.dtype.itemsize > _CHUNK_BYTES:

@@ -328,7 +328,8 @@ def finish_streams(
         if missing:
             raise ChunkError(f"{target} is there already, without the samples of {missing[0]}; move it away")
     elif held:
-        write_signals(target, sorted(held, key=lambda file: file.order), frames, first_frame)
+        held.sort(key=lambda file: file.order)
+        write_signals(target, held, frames, first_frame)
         record_files(root, [target.name])
     for file in files:
         if file.problem:  # something is left in it that nobody can read yet

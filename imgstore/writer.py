@@ -68,24 +68,11 @@ def create(
     MissingDependencyError
         The format needs a library or a device that is not there.
     """
-    chunk_format = FORMATS.get(format)
     spec = FrameSpec(tuple(shape), np.dtype(dtype))
-    chunk_format.check(spec)
+    chunk_format = FORMATS.get(format)
+    chunk_format.check(spec)  # what cannot be kept at all is told before what is wrong with the settings
     chosen = chunk_format.settings(spec, settings)
-    if encoding:
-        lossless = chunk_format.is_lossless(spec, chosen)
-        check_encoding(spec, encoding, lossless=lossless, stacklevel=3)
-    content = new_metadata(
-        chunk_format.kept(spec),
-        store_class=chunk_format.store_class,
-        chunk_format=chunk_format.name,
-        suffix=chunk_format.suffix,
-        chunksize=chunk_format.chunksize if chunksize is None else chunksize,
-        padded=chunk_format.pads(spec),
-        settings=chosen,
-        user=metadata or {},
-        encoding=encoding or None,
-    )
+    content = describe(chunk_format, spec, chosen, chunksize, metadata or {}, encoding, stacklevel=3)
     root = Path(path)
     _make_folder(root)
     lock = StoreLock(root)
@@ -99,6 +86,38 @@ def create(
         lock.release()
         raise
     return StoreWriter(root, spec, chunk_format, chosen, content[STORE_KEY], lock)
+
+
+def describe(
+    chunk_format: ChunkFormat,
+    spec: FrameSpec,
+    settings: FormatSettings,
+    chunksize: int | None,
+    user: Mapping[str, Any],
+    encoding: str | None = None,
+    *,
+    stacklevel: int,
+) -> dict[str, Any]:
+    """Return the content of the metadata of a new store; see `create` for the parameters and what is raised.
+
+    Parameters
+    ----------
+    stacklevel : of the warning that a lossy format spoils a mosaic.
+    """
+    if encoding:
+        lossless = chunk_format.is_lossless(spec, settings)
+        check_encoding(spec, encoding, lossless=lossless, stacklevel=stacklevel + 1)
+    return new_metadata(
+        chunk_format.kept(spec),
+        store_class=chunk_format.store_class,
+        chunk_format=chunk_format.name,
+        suffix=chunk_format.suffix,
+        chunksize=chunk_format.chunksize if chunksize is None else chunksize,
+        padded=chunk_format.pads(spec),
+        settings=settings,
+        user=user,
+        encoding=encoding or None,
+    )
 
 
 class StoreWriter:

@@ -10,13 +10,19 @@ import imgstore
 from hardware import HardwareError
 from imgstore import ImgstoreError
 from tools.console import err
+from tools.convert import convert
+from tools.cut import cut
 from tools.demo import demo
 from tools.export import export
+from tools.export_video import export_video
+from tools.extra import extra
 from tools.frame import frame
+from tools.import_ import import_
 from tools.info import info
 from tools.plot import plot
 from tools.record import record
 from tools.repair import repair
+from tools.timecodes import timecodes
 from tools.track import track
 from tools.verify import verify
 from tracking import TrackingError
@@ -30,8 +36,24 @@ app = typer.Typer(
     help="Record animals for days into chunked frame stores, seek in them, track them.\n\n"
     "Try `ethostore demo` first: it makes one of everything and says what to do next.",
 )
-for command in (demo, record, info, frame, track, plot, export, verify, repair):
-    app.command()(command)
+for command in (
+    demo,
+    record,
+    import_,
+    info,
+    frame,
+    cut,
+    convert,
+    export_video,
+    timecodes,
+    extra,
+    track,
+    plot,
+    export,
+    verify,
+    repair,
+):
+    app.command(command.__name__.strip("_").replace("_", "-"))(command)
 
 
 def _version(wanted: bool) -> None:

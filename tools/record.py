@@ -60,10 +60,10 @@ def record(
         rate=rate,
         colour=colour,
         realtime=realtime,
-        start_time=_parse_start(start),
+        start_time=parse_start(start),
         seed=seed,
     )
-    metadata = {"source": source, "software": f"ethostore {imgstore.__version__}", **_parse_meta(meta or [])}
+    metadata = {"source": source, "software": f"ethostore {imgstore.__version__}", **parse_meta(meta or [])}
 
     def open_sinks(spec: FrameSpec) -> list[FrameSink]:
         return [
@@ -153,14 +153,16 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
     return int(rows), int(columns)
 
 
-def _parse_start(text: str | None) -> float | None:
+def parse_start(text: str | None) -> float | None:
+    """Return what --start says in Unix seconds, None if nothing. Raises typer.BadParameter."""
     if text is None:
         return None
     moment = parse_time("--start", text)
     return moment.timestamp() if isinstance(moment, datetime) else moment  # without a zone it is local
 
 
-def _parse_meta(pairs: list[str]) -> dict[str, object]:
+def parse_meta(pairs: list[str]) -> dict[str, object]:
+    """Return what the values of --meta, each KEY=VALUE, say; a value is YAML. Raises typer.BadParameter."""
     metadata: dict[str, object] = {}
     for key, text in parse_pairs("--meta", pairs).items():
         try:

@@ -19,7 +19,10 @@ import tracking
 from tests.conftest import ROOT
 from tests.imgstore.test_video import write_video
 
-COMMANDS = ("demo", "record", "info", "frame", "track", "plot", "export", "verify", "repair")
+COMMANDS = (
+    *("demo", "record", "import", "info", "frame", "cut", "convert", "export-video", "timecodes", "extra"),
+    *("track", "plot", "export", "verify", "repair"),
+)
 
 
 def ethostore(*arguments, cwd, check=True):
