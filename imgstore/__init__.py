@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 
 from imgstore.alignment import StoreAlignment
 from imgstore.apps import main_test
-from imgstore.cut import cut
 from imgstore.errors import (
     AlignmentError,
     ChunkError,
@@ -32,13 +31,10 @@ from imgstore.errors import (
 from imgstore.findings import SEVERITIES, Finding, Severity, Verification
 from imgstore.formats import FORMATS, FormatSettings
 from imgstore.frame import Frame, FrameSequence, FrameSink, FrameSource, FrameSpec, Image
-from imgstore.importing import find_images, import_images, import_video, is_picture
 from imgstore.index import Gap, find_gaps
 from imgstore.interrupt import deferred_interrupt
 from imgstore.layout import replacing
-from imgstore.listing import save_extra, save_timecodes
 from imgstore.matching import ClockFit
-from imgstore.movie import Exported, export_video
 from imgstore.multi import AlignedStores, FrameSet, open_many
 from imgstore.reader import StoreReader, open
 from imgstore.registry import Registry
@@ -46,7 +42,6 @@ from imgstore.repair import Repaired, repair
 from imgstore.safe_yaml import parse_yaml
 from imgstore.samples import StreamSpec
 from imgstore.signals import StreamReader
-from imgstore.span import RANGES_BY, RangeBy, find_range
 from imgstore.stores import (
     DirectoryImgStore,
     VideoImgStore,
@@ -56,7 +51,12 @@ from imgstore.stores import (
     new_for_format,
 )
 from imgstore.streams import StreamWriter
-from imgstore.transcode import Converted, convert
+from imgstore.transcode.convert import Converted, convert
+from imgstore.transcode.cut import cut
+from imgstore.transcode.importing import find_images, import_images, import_video, is_picture
+from imgstore.transcode.listing import save_extra, save_timecodes
+from imgstore.transcode.movie import Exported, export_video
+from imgstore.transcode.span import RANGES_BY, RangeBy, find_range
 from imgstore.util import ensure_color, ensure_grayscale
 from imgstore.verify import verify
 from imgstore.video import VideoFile, open_source, open_video

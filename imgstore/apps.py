@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from imgstore.errors import ImgstoreError, VideoError
 from imgstore.frame import Frame, Image
-from imgstore.listing import timecodes
 from imgstore.stores import ImgStore, get_supported_formats, new_for_filename, new_for_format
+from imgstore.transcode.listing import timecodes
 from imgstore.ui import new_window, why_no_window
 from imgstore.util import ensure_grayscale, motif_get_recording_timezone
 from imgstore.video import open_video

@@ -70,7 +70,7 @@ def test_what_is_no_video_is_told(tmp_path):
 
 @pytest.mark.parametrize(("name", "grey"), [("arena_10x2.mp4", False), ("mouse.mp4", True)])
 def test_a_real_video_is_grey_if_it_looks_so(data: Path, name, grey):
-    assert imgstore.importing.is_grey(data / name) == grey
+    assert imgstore.transcode.importing.is_grey(data / name) == grey
 
 
 def test_a_real_video_is_imported(data: Path, tmp_path):
@@ -116,7 +116,7 @@ def test_pictures_come_in_natural_order_to_the_bit(tmp_path, shape, dtype):
 
 def test_order_is_that_of_people():
     names = ["a10.png", "a9.png", "000010.png", "000009.png", "b1_c20.png", "b1_c3.png", "B.png"]
-    ordered = sorted(map(Path, names), key=imgstore.importing.natural_order)
+    ordered = sorted(map(Path, names), key=imgstore.transcode.importing.natural_order)
     assert [path.name for path in ordered] == [
         "000009.png",
         "000010.png",

@@ -23,8 +23,8 @@ from imgstore import (
     VideoError,
 )
 from imgstore.apps import generate_timecodes
-from imgstore.caption import Caption
-from imgstore.timeline import make_timeline
+from imgstore.transcode.caption import Caption
+from imgstore.transcode.timeline import make_timeline
 from tests.conftest import numbered_images
 from tests.imgstore.test_motif import motif_store  # noqa: F401  # a fixture
 from tests.imgstore.test_transcode import record

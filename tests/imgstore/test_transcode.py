@@ -31,7 +31,7 @@ from imgstore import (
     StoreInUseError,
     UnknownNameError,
 )
-from imgstore.workers import run_tasks
+from imgstore.transcode.workers import run_tasks
 from tests.conftest import ROOT, numbered_images
 from tests.imgstore.test_motif import motif_store, write_signals  # noqa: F401  # a fixture
 

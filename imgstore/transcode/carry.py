@@ -23,7 +23,7 @@ from imgstore.extra import (
 from imgstore.layout import check_plain, chunk_name, replacing
 from imgstore.motif import BEFORE
 from imgstore.reader import StoreReader
-from imgstore.substreams import StreamParts
+from imgstore.transcode.substreams import StreamParts
 
 _FILES_KEPT = 4
 _CAMERA = "camera"

@@ -18,21 +18,21 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
-from imgstore.audio import Block, Sound, SoundFile, SoundSignal, aac_rate, as_frames, continuous
-from imgstore.caption import Caption
 from imgstore.chunk import chunk_path
 from imgstore.errors import ChunkError, FrameFormatError, OutputExistsError, UnknownNameError, VideoError
 from imgstore.frame import Frame, FrameSpec, Image
 from imgstore.interrupt import deferred_interrupt
 from imgstore.layout import sync
-from imgstore.listing import check_output
 from imgstore.metadata import find_metadata
 from imgstore.options import AS_STORED, Crop, ReadOptions
-from imgstore.packets import PacketTable, list_packets, packets_of
 from imgstore.reader import Moment, StoreReader
-from imgstore.span import RangeBy, find_range
-from imgstore.timeline import Timeline, make_timeline
-from imgstore.transcode import FrameProgress, open_frames
+from imgstore.transcode.audio import Block, Sound, SoundFile, SoundSignal, aac_rate, as_frames, continuous
+from imgstore.transcode.caption import Caption
+from imgstore.transcode.convert import FrameProgress, open_frames
+from imgstore.transcode.listing import check_output
+from imgstore.transcode.packets import PacketTable, list_packets, packets_of
+from imgstore.transcode.span import RangeBy, find_range
+from imgstore.transcode.timeline import Timeline, make_timeline
 
 DEFAULT_QUALITY = 20
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from imgstore.carry import ExtraData
 from imgstore.chunk import OpenChunk, chunk_path, index_stem
 from imgstore.extra import EXTRA_SUFFIXES
 from imgstore.formats import FORMATS, FormatSettings
@@ -16,8 +15,9 @@ from imgstore.frame import Frame, FrameSequence, FrameSpec
 from imgstore.index import load_chunk_index
 from imgstore.layout import chunk_name
 from imgstore.reader import StoreReader
+from imgstore.transcode.carry import ExtraData
+from imgstore.transcode.workers import Tick
 from imgstore.view import frames_at
-from imgstore.workers import Tick
 
 
 @dataclass(frozen=True, slots=True)

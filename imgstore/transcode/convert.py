@@ -19,10 +19,10 @@ from imgstore.frame import FrameSequence, FrameSpec
 from imgstore.layout import journal_path
 from imgstore.metadata import STORE_KEY, StoreMetadata, find_metadata, load_metadata
 from imgstore.options import AS_STORED, Crop, ReadOptions
-from imgstore.pieces import Piece, PieceWriter, Recipe, is_finished
 from imgstore.reader import StoreReader
-from imgstore.staging import staged
-from imgstore.workers import Worker, run_tasks
+from imgstore.transcode.pieces import Piece, PieceWriter, Recipe, is_finished
+from imgstore.transcode.staging import staged
+from imgstore.transcode.workers import Worker, run_tasks
 from imgstore.writer import DEFAULT_FORMAT, describe
 
 P = TypeVar("P", bound=Piece)

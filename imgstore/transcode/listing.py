@@ -17,7 +17,7 @@ from imgstore.errors import (
 from imgstore.index import Times
 from imgstore.layout import replacing
 from imgstore.reader import Moment, open
-from imgstore.span import RangeBy, find_range
+from imgstore.transcode.span import RangeBy, find_range
 
 
 def timecodes(times: Times) -> Iterator[str]:

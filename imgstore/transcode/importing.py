@@ -16,7 +16,7 @@ from imgstore.formats import FormatSettings
 from imgstore.frame import Frame, FrameSpec, Image
 from imgstore.index import Numbers, Times
 from imgstore.options import Crop, ReadOptions
-from imgstore.transcode import Converted, FrameProgress, Run, encode_store, new_store, plain_options
+from imgstore.transcode.convert import Converted, FrameProgress, Run, encode_store, new_store, plain_options
 from imgstore.video import open_video
 from imgstore.writer import DEFAULT_FORMAT
 

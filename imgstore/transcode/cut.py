@@ -13,7 +13,6 @@ from uuid import uuid4
 
 import numpy as np
 
-from imgstore.carry import ExtraData
 from imgstore.chunk import chunk_path, index_stem
 from imgstore.errors import ChunkError, ImgstoreError, VideoError
 from imgstore.extra import EXTRA_SUFFIX, ExtraWriter
@@ -22,12 +21,9 @@ from imgstore.formats.folders import FolderFormat
 from imgstore.index import ChunkIndex, load_chunk_index, save_chunk_index
 from imgstore.layout import chunk_name, sync
 from imgstore.metadata import STORE_KEY, StoreMetadata, find_metadata
-from imgstore.packets import copy_packets, list_packets
-from imgstore.pieces import Piece, PieceWriter, Recipe, remove_chunk
 from imgstore.reader import Moment, StoreReader, format_of
-from imgstore.span import RangeBy, find_range
-from imgstore.staging import staged
-from imgstore.transcode import (
+from imgstore.transcode.carry import ExtraData
+from imgstore.transcode.convert import (
     MADE_FROM,
     Converted,
     FrameProgress,
@@ -38,7 +34,11 @@ from imgstore.transcode import (
     keep_origin,
     open_frames,
 )
-from imgstore.workers import Tick
+from imgstore.transcode.packets import copy_packets, list_packets
+from imgstore.transcode.pieces import Piece, PieceWriter, Recipe, remove_chunk
+from imgstore.transcode.span import RangeBy, find_range
+from imgstore.transcode.staging import staged
+from imgstore.transcode.workers import Tick
 
 _ENCODERS = {".mkv": "h264/mkv", ".mp4": "avc1/mp4", ".avi": "mjpeg/avi"}
 _AT_ONCE = 1 << 26
