@@ -84,4 +84,4 @@ class UnknownNameError(ImgstoreError, ValueError):
         close = get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         end = f"; {remark}" if remark else ""
-        super().__init__(f"there is no {kind} {name!r}; {hint}known: {', '.join(known)}{end}")
+        super().__init__(f"there is no {kind} {name!r}; {hint}known: {', '.join(known) or 'none'}{end}")

@@ -1,6 +1,7 @@
 """What of an image is read: all of it, or a part, smaller, or in grey."""
 
 from dataclasses import dataclass
+from operator import index
 
 import cv2
 import numpy as np
@@ -36,7 +37,12 @@ class ReadOptions:
 
         Raises FrameFormatError if they cannot be.
         """
-        x, y, width, height = self.crop or (0, 0, spec.columns, spec.rows)
+        try:
+            x, y, width, height = map(index, self.crop or (0, 0, spec.columns, spec.rows))
+        except (TypeError, ValueError) as exc:
+            raise FrameFormatError(
+                f"crop is x, y, width, height, whole numbers of pixels, got {self.crop!r}"
+            ) from exc
         if min(x, y) < 0 or min(width, height) < 1 or x + width > spec.columns or y + height > spec.rows:
             raise FrameFormatError(
                 f"crop is x, y, width, height within frames of {spec.columns}x{spec.rows}, got {self.crop}"

@@ -309,8 +309,9 @@ class StoreReader:
 
         Of a store that nobody writes these are the frames that it holds.
         """
-        frames = Follower(self._root, self._metadata.suffix, self._follow_chunk).frames()
-        return (replace(frame, time=frame.time / self._ticks) for frame in frames)
+        for frame in Follower(self._root, self._metadata.suffix, self._follow_chunk).frames():
+            self._check_open()
+            yield replace(frame, time=frame.time / self._ticks)
 
     def local_time(self, time: float) -> datetime:
         """Return seconds since the Unix epoch as a datetime in the store's zone.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import av
 
-from imgstore.checksums import load_checksums, record_chunk
+from imgstore.checksums import files_of_chunk, load_checksums, record_chunk, record_files
 from imgstore.chunk import chunk_path, index_stem
 from imgstore.contents import is_empty_chunk, read_contents
 from imgstore.decoder import open_container
@@ -105,8 +105,11 @@ def _record_checksums(root: Path, suffix: str, chunks: Iterable[int], done: Repa
     known = load_checksums(root)
     if known is not None:
         for chunk in sorted(chunks):
-            if chunk in done.finished or chunk not in known.chunks:
+            if chunk in done.finished:
                 record_chunk(root, chunk, suffix)
+            else:  # images and streams are recorded one by one
+                names = files_of_chunk(root, chunk, suffix)
+                record_files(root, [name for name in names if name not in known.of_files])
 
 
 def _journalled(root: Path, chunk: int) -> int:

@@ -180,7 +180,12 @@ class StreamReader:
         )
 
     def __getitem__(self, key: slice, /) -> "StreamReader":
-        """Return some samples that follow one another. Raises FrameIndexError for a slice with steps."""
+        """Return some samples that follow one another.
+
+        Raises FrameIndexError for a slice with steps, TypeError for anything else.
+        """
+        if not isinstance(key, slice):
+            raise TypeError(f"a stream is cut by slices, not by {key!r}; its `samples` are an array")
         if key.step not in (None, 1):
             raise FrameIndexError(f"samples are taken in a row, without the step {key.step}")
         first, stop, _ = key.indices(len(self))

@@ -4,7 +4,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import islice
 from threading import Lock
 from typing import Protocol
@@ -32,7 +32,7 @@ def sweep(index: StoreIndex, indices: Sequence[int], chunks: ChunkLender, reader
     """Yield the frames at `indices`, in that order.
 
     Frames are decoded by other threads while the caller works on those before. What others read
-    meanwhile, and where, changes nothing.
+    meanwhile, and where, changes nothing. A process that is forked meanwhile can go on, too.
 
     Parameters
     ----------
@@ -50,6 +50,7 @@ def sweep(index: StoreIndex, indices: Sequence[int], chunks: ChunkLender, reader
     with ExitStack() as stack:
         frames = _FramesOfChunks(index, chunks)
         stack.callback(frames.close)
+        process = os.getpid()
         if not readers or cores < 2 or len(indices) < _WORTH_THREADS:
             for at in indices:
                 yield frames.read(at)
@@ -60,13 +61,28 @@ def sweep(index: StoreIndex, indices: Sequence[int], chunks: ChunkLender, reader
         size = _VIDEO_BLOCK if readers == 1 else 1
         blocks = (indices[start : start + size] for start in range(0, len(indices), size))
         waiting = deque(pool.submit(frames.read_block, block) for block in islice(blocks, threads + 1))
+        given = 0
         while waiting:
+            if os.getpid() != process:
+                yield from _read_rest(index, indices[given:], chunks, stack)
+                return
             ready, error = waiting.popleft().result()
+            given += len(ready)
             if error is None and (block := next(blocks, None)) is not None:
                 waiting.append(pool.submit(frames.read_block, block))
             yield from ready
             if error is not None:
                 raise error
+
+
+def _read_rest(
+    index: StoreIndex, indices: Sequence[int], chunks: ChunkLender, stack: ExitStack
+) -> Iterator[Frame]:
+    """Yield frames in a forked process: threads, and locks that these may have held, are the parent's."""
+    stack.pop_all()
+    with closing(_FramesOfChunks(index, chunks)) as frames:
+        for at in indices:
+            yield frames.read(at)
 
 
 class _FramesOfChunks:

@@ -109,7 +109,8 @@ class _Crew(Generic[T]):
             process = self._processes[self._lines.index(line)]
             process.join()
             raise ChunkError(
-                f"a worker process died with exit code {process.exitcode}; use fewer if memory is short"
+                f"a worker process died with exit code {process.exitcode}; use fewer if memory is short, and "
+                'call this under `if __name__ == "__main__":` where it stands in a script'
             ) from exc
         if isinstance(said, BaseException):
             raise said

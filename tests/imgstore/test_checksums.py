@@ -129,3 +129,18 @@ def test_a_writer_whose_checksums_are_gone_says_so_when_it_is_closed(tmp_path):
         writer.close()
     with imgstore.open(tmp_path / "a") as store:
         assert (len(store), store.state) == (1, "complete")
+
+
+@pytest.mark.parametrize("known", ["000000.npz", "000000.extra_data.h5"])
+def test_repair_records_the_files_of_a_chunk_of_which_only_some_are_recorded(tmp_path, known):
+    path = tmp_path / "a"
+    with imgstore.create(path, (32, 48)) as writer:
+        samples = writer.stream("daq", ["volts"], 100)
+        writer.append(Frame(numbered_images((32, 48), 1)[0], 0, 0, 10.0))
+        samples.append([[1.0]], 10.0)
+    whole = load_checksums(path)
+    (path / ".checksums").write_text(f"XXH3 ({known}) = {whole.of_files[known]}\n")
+    assert imgstore.verify(path).findings
+    imgstore.repair(path)
+    assert load_checksums(path) == whole
+    assert not imgstore.verify(path).findings

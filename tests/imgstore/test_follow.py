@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import imgstore
-from imgstore import Frame
+from imgstore import ClosedError, Frame
 from tests.conftest import FORMATS_HERE, numbered_images
 
 AHEAD = 3
@@ -55,3 +55,11 @@ def test_following_can_be_left_at_any_time(make_store):
         frames = store.follow()
         next(frames)
         frames.close()
+
+
+def test_following_a_store_that_is_closed_meanwhile_is_refused(make_store):
+    with imgstore.open(make_store(format="h264/mkv")) as store:
+        frames = store.follow()
+        next(frames)
+    with pytest.raises(ClosedError):
+        next(frames)

@@ -93,6 +93,8 @@ def test_a_video_file_is_read_in_part(tmp_path):
         ({"crop": (60, 0, 10, 10)}, "within frames of 64x40"),
         ({"crop": (-1, 0, 10, 10)}, "within frames of 64x40"),
         ({"crop": (0, 0, 0, 10)}, "within frames of 64x40"),
+        ({"crop": (1.5, 0, 10, 10)}, "whole numbers of pixels"),
+        ({"crop": (0, 0, 10)}, "whole numbers of pixels"),
         ({"scale": 0}, "scale is above 0"),
         ({"scale": float("nan")}, "scale is above 0"),
         ({"scale": 100}, "scale is above 0"),

@@ -358,6 +358,21 @@ def test_samples_that_do_not_fit_are_refused_whole(tmp_path, samples):
         writer.stream("daq", "a", 1)
 
 
+def test_a_store_that_has_no_streams_says_so(tmp_path):
+    create(tmp_path / "a").close()
+    with imgstore.open(tmp_path / "a") as store, pytest.raises(UnknownNameError, match="known: none"):
+        store.stream("audio")
+
+
+def test_a_stream_is_cut_by_slices_alone(tmp_path):
+    record(tmp_path / "a")
+    with imgstore.open(tmp_path / "a") as store:
+        with pytest.raises(TypeError, match="samples"):
+            store.stream("audio")[3]
+        with pytest.raises(TypeError, match="samples"):
+            np.asarray(store.stream("audio"))
+
+
 def test_streams_are_fed_by_threads_while_chunks_roll(tmp_path):
     blocks = 400
 

@@ -2,6 +2,7 @@
 
 import threading
 from itertools import islice
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -89,6 +90,32 @@ def read_until_it_breaks(path, told):
         for frame in store:
             seen.append(frame.index)
     return seen
+
+
+def send_rest(frames, connection):
+    """Go on with an iteration in a forked process."""
+    connection.send([(frame.index, frame.image.tobytes()) for frame in frames])
+    connection.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_and_its_parent_both_go_on_with_an_iteration(store):
+    expected = [(index, store[index].image.tobytes()) for index in range(60)]
+    frames = iter(store)
+    next(frames)
+    context = get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    worker = context.Process(target=send_rest, args=(frames, theirs), daemon=True)
+    worker.start()
+    theirs.close()
+    try:
+        assert ours.poll(20)
+        assert ours.recv() == expected[1:]
+    finally:
+        worker.kill()
+        worker.join()
+        ours.close()
+    assert [(frame.index, frame.image.tobytes()) for frame in frames] == expected[1:]
 
 
 def test_iterating_a_closed_store_is_refused(make_store):

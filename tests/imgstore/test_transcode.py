@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -227,6 +228,15 @@ import imgstore
 if __name__ == "__main__":
     imgstore.convert(sys.argv[1], sys.argv[2], format="tif", chunksize=20, workers=int(sys.argv[3]))
 """
+
+
+def test_a_script_without_the_idiom_of_processes_is_told_of_it(tmp_path):
+    old = record(tmp_path / "old")
+    script = tmp_path / "convert_it.py"
+    script.write_text(f"import imgstore\nimgstore.convert({str(old)!r}, 'new', chunksize=6, workers=2)\n")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode
+    assert re.search(r"ChunkError: .*__main__", done.stderr)
 
 
 def start_converting(tmp_path, old, workers):
