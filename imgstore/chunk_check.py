@@ -186,7 +186,7 @@ class ChunkCheck:
     ) -> Iterator[Finding]:
         """Compare when frames are shown with their times, where the video says more than a rate."""
         ticks = video_format.container.ticks
-        count = min(len(reader), len(rows.index.times))
+        count = min(len(reader.times), len(rows.index.times))
         if ticks is None or self._metadata.settings is None or count < 2:
             return
         shown_at, due = reader.times[:count], presentation_times(rows.index.times[:count], ticks)

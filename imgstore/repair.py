@@ -3,9 +3,13 @@
 import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
 
 from imgstore.checksums import files_of_chunk, load_checksums, record_chunk, record_files
 from imgstore.chunk import chunk_path, index_stem
@@ -13,7 +17,9 @@ from imgstore.contents import is_empty_chunk, read_contents
 from imgstore.decoder import open_container
 from imgstore.errors import ChunkError
 from imgstore.extra import EXTRA_SUFFIX, mend_records
-from imgstore.index import ChunkIndex, StoreIndex, save_chunk_index
+from imgstore.formats.growing import LastPacket, as_muxed, held_back
+from imgstore.formats.video import presentation_times
+from imgstore.index import ChunkIndex, StoreIndex, Times, save_chunk_index
 from imgstore.journal import load_journal
 from imgstore.layout import StoreLock, find_chunks, journal_path, list_store, sync
 from imgstore.metadata import StoreMetadata, find_metadata, load_metadata
@@ -72,8 +78,6 @@ def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
         for half in place.glob(".*.partial") if place.is_dir() else ():
             if half.is_symlink() or half.is_file():
                 half.unlink()  # what was being written when the writer died
-    for tail in root.glob(".*.tail"):
-        tail.unlink()  # the container has what it holds, or never will
     for chunk in contents.unfinished:
         images = chunk_path(root, chunk, metadata.suffix)
         try:
@@ -83,6 +87,8 @@ def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
             continue
         done.finished[chunk] = frames
         journal_path(root, chunk).unlink()
+    for tail in root.glob(".*.tail"):
+        tail.unlink()  # what it held is in the video now
     _mend_extra(root, metadata, contents.unfinished, done)
     for chunk in find_chunks(root, metadata.suffix):
         images = chunk_path(root, chunk, metadata.suffix)
@@ -142,11 +148,24 @@ def _finish_chunk(root: Path, chunk: int, images: Path, whole: StoreIndex, metad
     frames = whole.chunk_range(chunk) if chunk in whole.chunks else range(0)
     part = slice(frames.start, frames.stop)
     if metadata.suffix:
-        _end_video(images, len(frames))
+        _end_video(images, whole.times[part])
     stem = index_stem(root, chunk, metadata.suffix)
     index = ChunkIndex(whole.numbers[part], whole.times[part])
     save_chunk_index(stem.with_name(stem.name + ".npz"), index, metadata.store)
     return len(frames)
+
+
+def _packet_of(
+    last: LastPacket, track: VideoStream, new: VideoStream, stamps: list[int], times: Times
+) -> "Packet[Stream]":
+    """Return the packet that the muxer held back when its writer died, as the next one of the copy."""
+    packet = Packet(as_muxed(last.packet, track))
+    base = track.time_base or Fraction(1)
+    due = stamps[0] + round(presentation_times(times, base.denominator // base.numerator)[-1] / base)
+    packet.pts = packet.dts = max(due, stamps[-1] + 1)
+    packet.time_base = base
+    packet.stream = new
+    return packet
 
 
 def _container(names: str) -> str:
@@ -155,7 +174,7 @@ def _container(names: str) -> str:
     return "mp4" if "mp4" in known else known[0]
 
 
-def _end_video(path: Path, frames: int) -> None:
+def _end_video(path: Path, times: Times) -> None:
     """Give a video whose writer died the end that others need; its packets stay as they are."""
     beside = path.with_name(f".{path.name}.partial")
     try:
@@ -165,12 +184,15 @@ def _end_video(path: Path, frames: int) -> None:
         ):
             track = source.streams.video[0]
             new = copy.add_stream_from_template(track, opaque=True)
-            left = frames
+            stamps: list[int] = []
             for packet in source.demux(track):
-                if packet.size and left:
+                if packet.size and len(stamps) < len(times):
+                    stamps.append(packet.pts or packet.dts or 0)
                     packet.stream = new
                     copy.mux(packet)
-                    left -= 1
+            last = held_back(path, len(stamps)) if len(stamps) == len(times) - 1 else None
+            if last is not None:
+                copy.mux(_packet_of(last, track, new, stamps, times))
         sync(beside)
         beside.replace(path)
     except (av.FFmpegError, OSError) as exc:

@@ -1,6 +1,7 @@
 """A video that is being written, each frame as soon as it is encoded."""
 
 import os
+import re
 import struct
 import time
 import zlib
@@ -15,6 +16,7 @@ from av.bitstream import BitStreamFilterContext
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from imgstore.decoder import open_container
 from imgstore.errors import ChunkError
@@ -23,6 +25,7 @@ from imgstore.waiting import POLL_S
 _HEAD = struct.Struct(
     "<QIII"
 )  # position of the packet, bytes of the codec's header and of the packet, CRC-32
+_START_CODE = re.compile(rb"\x00*\x00\x00\x01")
 _AS_ENCODED = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}  # muxers write these two another way
 
 
@@ -64,7 +67,7 @@ def tail_path(chunk: Path) -> Path:
     return chunk.with_name(f".{chunk.stem}.tail")
 
 
-class _Last(NamedTuple):
+class LastPacket(NamedTuple):
     """What stands in a tail."""
 
     position: int
@@ -104,12 +107,11 @@ class GrowingVideo:
         except (av.FFmpegError, OSError, EOFError) as exc:
             raise ChunkError(f"{self._path} cannot be read while it is written ({exc})") from exc
 
-    def _catch_up(self, last: _Last) -> Iterator[VideoFrame]:
+    def _catch_up(self, last: LastPacket) -> Iterator[VideoFrame]:
         """Yield the frames before the last that the file has."""
         with open_container(self._path) as container:
             stream = container.streams.video[0]
-            name = _AS_ENCODED.get(stream.codec_context.name)
-            filters = BitStreamFilterContext(name, stream) if name else None
+            filters = _as_encoded(stream)
             for packet in islice(container.demux(stream), self._given, last.position):
                 if not packet.size or packet.is_corrupt:
                     return  # the rest is still on its way to the disk
@@ -119,22 +121,71 @@ class GrowingVideo:
     def _decode(self, header: bytes, packet: "Packet[av.stream.Stream]") -> VideoFrame:
         """Return the frame of the next packet: nothing is held back, since the encoders have no B-frames."""
         if self._decoder is None:
-            self._decoder = cast("VideoCodecContext", VideoCodecContext.create(self._codec, "r"))
-            self._decoder.height, self._decoder.width = self._shape
-            self._decoder.extradata = header
-            self._decoder.thread_type = "SLICE"  # threads that share no frame hold some back
-            self._decoder.thread_count = 1
+            self._decoder = _new_decoder(self._codec, self._shape, header)
         (frame,) = self._decoder.decode(packet)
         self._given += 1
         return frame
 
 
-def _read_tail(file: Path) -> _Last | None:
+def held_back(path: Path, packets: int) -> LastPacket | None:
+    """Return the packet that a muxer still held when the file had so many; None if there is none."""
+    last = _read_tail(tail_path(path))
+    return last if last is not None and last.position == packets else None
+
+
+def decode_held_back(path: Path, codec: str, shape: tuple[int, int], last: LastPacket) -> VideoFrame:
+    """Return the frame of the packet that a muxer held, decoded after those since the last keyframe.
+
+    Raises ChunkError.
+    """
+    try:
+        with open_container(path) as container:
+            stream = container.streams.video[0]
+            filters = _as_encoded(stream)
+            since: list[bytes] = []
+            for packet in islice(container.demux(stream), last.position):
+                if packet.is_keyframe:
+                    since.clear()
+                since += [bytes(part) for part in (filters.filter(packet) if filters else (packet,))]
+        decoder = _new_decoder(codec, shape, last.header)
+        for data in since:
+            decoder.decode(Packet(data))
+        (frame,) = decoder.decode(Packet(last.packet))
+    except (av.FFmpegError, OSError, EOFError, ValueError) as exc:
+        raise ChunkError(f"the last frame of {path} cannot be read ({exc})") from exc
+    return frame
+
+
+def as_muxed(packet: bytes, stream: VideoStream) -> bytes:
+    """Return a packet of the encoder as it stands in the file: H.264 and H.265 with lengths."""
+    context = stream.codec_context
+    if context.name in _AS_ENCODED and (context.extradata or b"")[:1] == b"\x01":
+        units = [unit for unit in _START_CODE.split(packet) if unit]
+        return b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
+    return packet
+
+
+def _as_encoded(stream: VideoStream) -> BitStreamFilterContext | None:
+    """Return what makes the packets of a file those of the encoder again; None if they are."""
+    name = _AS_ENCODED.get(stream.codec_context.name)
+    return BitStreamFilterContext(name, stream) if name else None
+
+
+def _new_decoder(codec: str, shape: tuple[int, int], header: bytes) -> VideoCodecContext:
+    decoder = cast("VideoCodecContext", VideoCodecContext.create(codec, "r"))
+    decoder.height, decoder.width = shape
+    decoder.extradata = header
+    decoder.thread_type = "SLICE"  # threads that share no frame hold some back
+    decoder.thread_count = 1
+    return decoder
+
+
+def _read_tail(file: Path) -> LastPacket | None:
     with suppress(FileNotFoundError):
         while len(found := file.read_bytes()) >= _HEAD.size:
             position, of_header, of_packet, checksum = _HEAD.unpack_from(found)
             data = found[_HEAD.size : _HEAD.size + of_header + of_packet]
             if zlib.crc32(data) == checksum:
-                return _Last(position, data[:of_header], data[of_header:])
+                return LastPacket(position, data[:of_header], data[of_header:])
             time.sleep(POLL_S)  # it is being replaced
     return None

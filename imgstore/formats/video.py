@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 
 from imgstore.decoder import VideoDecoder, image_of
 from imgstore.errors import ChunkError, FrameFormatError, MissingDependencyError, SettingsError, VideoError
-from imgstore.formats.growing import GrowingVideo, Tail
+from imgstore.formats.growing import GrowingVideo, Tail, decode_held_back, held_back
 from imgstore.formats.settings import FormatSettings, SettingsTable
 from imgstore.frame import FrameSpec, Image
 from imgstore.index import Times
@@ -174,20 +174,19 @@ class VideoFormat:
 
     def open_reader(self, path: Path, spec: FrameSpec, options: ReadOptions = AS_STORED) -> "VideoReader":
         """Open the file at `path`."""
-        return VideoReader(path, spec, options)
+        return VideoReader(path, spec, options, self.encoder.decoder)
 
     def follow(
         self, path: Path, spec: FrameSpec, options: ReadOptions, ended: Callable[[], bool]
     ) -> Iterator[Image]:
         """Yield the images as they are encoded, and what is left when the file is finished from there."""
-        colour = spec.is_colour and not options.grey
         given = 0
         while True:
             is_whole = ended()  # asked first: what is read after that is all
             if not is_whole:
                 video = GrowingVideo(path, self.encoder.decoder, _even(spec))
                 for frame in islice(video.frames(ended), given, None):
-                    yield image_of(frame, colour=colour, dtype=spec.dtype, options=_within(spec, options))
+                    yield _image(frame, spec, options)
                     given += 1
                 time.sleep(POLL_S)  # it is being opened, or finished
                 continue
@@ -339,10 +338,22 @@ class Canvas:
 
 
 class VideoReader:
-    """Reads the images of one chunk, cut to the size of the store."""
+    """Reads the images of one chunk, cut to the size of the store.
 
-    def __init__(self, path: Path, spec: FrameSpec, options: ReadOptions = AS_STORED) -> None:
+    Of a chunk that is being written, or whose writer died, that is also the one that the muxer holds back.
+
+    Parameters
+    ----------
+    path : of the video.
+    spec, options : of the images.
+    codec : name of the decoder.
+    """
+
+    def __init__(self, path: Path, spec: FrameSpec, options: ReadOptions, codec: str) -> None:
         self._path = path
+        self._spec = spec
+        self._options = options
+        self._codec = codec
         colour = spec.is_colour and not options.grey
         try:
             check_plain(path)
@@ -359,14 +370,18 @@ class VideoReader:
         if not set(more) <= {0, 1}:
             self._decoder.close()
             raise ChunkError(f"{path} has frames of {self._decoder.shape[:2]}, the store of {spec.shape[:2]}")
+        self._held_back = held_back(path, len(self._decoder))
 
     def __len__(self) -> int:
-        return len(self._decoder)
+        return len(self._decoder) + (self._held_back is not None)
 
     def read(self, offset: int) -> Image:
         """Return the image at `offset`."""
         if offset >= len(self):
             raise ChunkError(f"frame {offset} of {self._path} is missing: it holds {len(self)} frames")
+        if self._held_back is not None and offset == len(self._decoder):
+            frame = decode_held_back(self._path, self._codec, _even(self._spec), self._held_back)
+            return _image(frame, self._spec, self._options)
         try:
             return self._decoder.read(offset)
         except VideoError as exc:
@@ -374,12 +389,17 @@ class VideoReader:
 
     @property
     def times(self) -> Times:
-        """When the images are shown, shape (n,), seconds since the first."""
+        """When the images that the file holds are shown, shape (n,), seconds since the first."""
         return self._decoder.times
 
     def close(self) -> None:
         """Let go of the file."""
         self._decoder.close()
+
+
+def _image(frame: VideoFrame, spec: FrameSpec, options: ReadOptions) -> Image:
+    colour = spec.is_colour and not options.grey
+    return image_of(frame, colour=colour, dtype=spec.dtype, options=_within(spec, options))
 
 
 def _even(spec: FrameSpec) -> tuple[int, int]:
