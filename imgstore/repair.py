@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +19,7 @@ from imgstore.decoder import open_container
 from imgstore.errors import ChunkError
 from imgstore.extra import EXTRA_SUFFIX, mend_records
 from imgstore.formats.growing import LastPacket, as_muxed, held_back
-from imgstore.formats.video import presentation_times
+from imgstore.formats.video import VideoFormat, presentation_times
 from imgstore.index import ChunkIndex, StoreIndex, Times, save_chunk_index
 from imgstore.journal import load_journal
 from imgstore.layout import StoreLock, find_chunks, journal_path, list_store, sync
@@ -147,12 +148,40 @@ def _finish_chunk(root: Path, chunk: int, images: Path, whole: StoreIndex, metad
         return 0
     frames = whole.chunk_range(chunk) if chunk in whole.chunks else range(0)
     part = slice(frames.start, frames.stop)
-    if metadata.suffix:
+    only = held_back(images, 0) if metadata.suffix and len(frames) == 1 else None
+    if only is not None and not _has_packets(images):
+        _begin_video(images, only, metadata)
+    elif metadata.suffix:
         _end_video(images, whole.times[part])
     stem = index_stem(root, chunk, metadata.suffix)
     index = ChunkIndex(whole.numbers[part], whole.times[part])
     save_chunk_index(stem.with_name(stem.name + ".npz"), index, metadata.store)
     return len(frames)
+
+
+def _has_packets(path: Path) -> bool:
+    try:
+        with open_container(path) as source:
+            return any(packet.size for packet in source.demux(video=0))
+    except (av.FFmpegError, OSError, IndexError):
+        return False
+
+
+def _begin_video(path: Path, only: LastPacket, metadata: StoreMetadata) -> None:
+    """Make a video anew of its only frame, which the muxer held back when the writer died."""
+    beside = path.with_name(f".{path.name}.partial")
+    chunk_format = format_of(metadata)
+    if not isinstance(chunk_format, VideoFormat):
+        raise ChunkError(f"{path} is no video of this package")
+    try:
+        writer = chunk_format.open_writer(beside, metadata.stored_spec, metadata.settings)
+        with closing(writer):
+            writer.append_packet(only.packet)
+        sync(beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    sync(path.parent)
 
 
 def _packet_of(
@@ -161,8 +190,9 @@ def _packet_of(
     """Return the packet that the muxer held back when its writer died, as the next one of the copy."""
     packet = Packet(as_muxed(last.packet, track))
     base = track.time_base or Fraction(1)
-    due = stamps[0] + round(presentation_times(times, base.denominator // base.numerator)[-1] / base)
-    packet.pts = packet.dts = max(due, stamps[-1] + 1)
+    due = round(presentation_times(times, base.denominator // base.numerator)[-1] / base)
+    packet.pts = packet.dts = max(stamps[0] + due, stamps[-1] + 1) if stamps else 0
+    packet.is_keyframe = not stamps
     packet.time_base = base
     packet.stream = new
     return packet

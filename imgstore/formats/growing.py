@@ -139,14 +139,7 @@ def decode_held_back(path: Path, codec: str, shape: tuple[int, int], last: LastP
     Raises ChunkError.
     """
     try:
-        with open_container(path) as container:
-            stream = container.streams.video[0]
-            filters = _as_encoded(stream)
-            since: list[bytes] = []
-            for packet in islice(container.demux(stream), last.position):
-                if packet.is_keyframe:
-                    since.clear()
-                since += [bytes(part) for part in (filters.filter(packet) if filters else (packet,))]
+        since = _since_keyframe(path, last.position) if last.position else []
         decoder = _new_decoder(codec, shape, last.header)
         for data in since:
             decoder.decode(Packet(data))
@@ -154,6 +147,19 @@ def decode_held_back(path: Path, codec: str, shape: tuple[int, int], last: LastP
     except (av.FFmpegError, OSError, EOFError, ValueError) as exc:
         raise ChunkError(f"the last frame of {path} cannot be read ({exc})") from exc
     return frame
+
+
+def _since_keyframe(path: Path, stop: int) -> list[bytes]:
+    """Return the packets from the last keyframe before `stop` on, as they were encoded."""
+    found: list[bytes] = []
+    with open_container(path) as container:
+        stream = container.streams.video[0]
+        filters = _as_encoded(stream)
+        for packet in islice(container.demux(stream), stop):
+            if packet.is_keyframe:
+                found.clear()
+            found += [bytes(part) for part in (filters.filter(packet) if filters else (packet,))]
+    return found
 
 
 def as_muxed(packet: bytes, stream: VideoStream) -> bytes:

@@ -13,6 +13,7 @@ import av
 import cv2
 import numpy as np
 from av.container import OutputContainer
+from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
@@ -242,6 +243,18 @@ class VideoWriter:
         except (av.FFmpegError, OSError) as exc:
             raise ChunkError(f"{self._path} cannot be written ({exc.strerror})") from exc
 
+    def append_packet(self, data: bytes) -> None:
+        """Write a frame that was encoded before, as the first of the file."""
+        packet = Packet(data)
+        packet.stream = self._stream
+        packet.time_base = self._stream.codec_context.time_base
+        packet.pts = packet.dts = 0
+        packet.is_keyframe = True
+        try:
+            self._container.mux(packet)
+        except (av.FFmpegError, OSError) as exc:
+            raise ChunkError(f"{self._path} cannot be written ({exc.strerror})") from exc
+
     def sync(self) -> None:
         """Make the file survive a power cut."""
         sync(self._path)
@@ -354,11 +367,24 @@ class VideoReader:
         self._spec = spec
         self._options = options
         self._codec = codec
-        colour = spec.is_colour and not options.grey
+        self._decoder: VideoDecoder | None = None  # of a file in which there is no frame yet
+        try:
+            self._decoder = self._open()
+        except ChunkError:
+            self._in_file, self._held_back = 0, held_back(path, 0)
+            if self._held_back is None:
+                raise
+        else:
+            self._in_file = len(self._decoder)
+            self._held_back = held_back(path, self._in_file)
+
+    def _open(self) -> VideoDecoder:
+        spec, path = self._spec, self._path
+        colour = spec.is_colour and not self._options.grey
         try:
             check_plain(path)
-            self._decoder = VideoDecoder(
-                path, colour=colour, dtype=spec.dtype, options=_within(spec, options)
+            decoder = VideoDecoder(
+                path, colour=colour, dtype=spec.dtype, options=_within(spec, self._options)
             )
         except FileNotFoundError as exc:
             raise ChunkError(f"the chunk {path} is missing") from exc
@@ -366,35 +392,36 @@ class VideoReader:
             raise ChunkError(f"the chunk {path} cannot be read ({exc.strerror})") from exc
         except VideoError as exc:
             raise ChunkError(str(exc)) from exc
-        more = [has - asked for has, asked in zip(self._decoder.shape[:2], spec.shape[:2], strict=True)]
+        more = [has - asked for has, asked in zip(decoder.shape[:2], spec.shape[:2], strict=True)]
         if not set(more) <= {0, 1}:
-            self._decoder.close()
-            raise ChunkError(f"{path} has frames of {self._decoder.shape[:2]}, the store of {spec.shape[:2]}")
-        self._held_back = held_back(path, len(self._decoder))
+            decoder.close()
+            raise ChunkError(f"{path} has frames of {decoder.shape[:2]}, the store of {spec.shape[:2]}")
+        return decoder
 
     def __len__(self) -> int:
-        return len(self._decoder) + (self._held_back is not None)
+        return self._in_file + (self._held_back is not None)
 
     def read(self, offset: int) -> Image:
         """Return the image at `offset`."""
         if offset >= len(self):
             raise ChunkError(f"frame {offset} of {self._path} is missing: it holds {len(self)} frames")
-        if self._held_back is not None and offset == len(self._decoder):
+        if self._held_back is not None and offset == self._in_file:
             frame = decode_held_back(self._path, self._codec, _even(self._spec), self._held_back)
             return _image(frame, self._spec, self._options)
         try:
-            return self._decoder.read(offset)
+            return cast("VideoDecoder", self._decoder).read(offset)
         except VideoError as exc:
             raise ChunkError(str(exc)) from exc
 
     @property
     def times(self) -> Times:
         """When the images that the file holds are shown, shape (n,), seconds since the first."""
-        return self._decoder.times
+        return self._decoder.times if self._decoder is not None else np.empty(0)
 
     def close(self) -> None:
         """Let go of the file."""
-        self._decoder.close()
+        if self._decoder is not None:
+            self._decoder.close()
 
 
 def _image(frame: VideoFrame, spec: FrameSpec, options: ReadOptions) -> Image:

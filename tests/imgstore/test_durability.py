@@ -15,6 +15,7 @@ from imgstore import ChunkError, Frame, StoreInUseError
 from imgstore.cache import CACHE_FILENAME
 from imgstore.index import ChunkIndex
 from imgstore.journal import Journal, load_journal
+from imgstore.waiting import wait
 from tests.conftest import FORMATS_HERE, ROOT, numbered_images
 
 
@@ -276,3 +277,23 @@ def test_a_repaired_mp4_is_an_mp4(tmp_path):
     imgstore.repair(tmp_path / "b")
     kinds = [(tmp_path / name / "000000.mp4").read_bytes()[4:12] for name in "ab"]
     assert kinds == [b"ftypisom"] * 2
+
+
+@pytest.mark.parametrize("frames", [19, 20], ids=["a chunk's first", "another"])
+@pytest.mark.parametrize("fmt", [fmt for fmt in FORMATS_HERE if "/" in fmt])
+def test_the_frame_that_a_muxer_holds_back_is_read_and_repaired(tmp_path, fmt, frames):
+    writer = imgstore.create(tmp_path / "a", (32, 48), format=fmt, chunksize=6)
+    for n, image in enumerate(numbered_images((32, 48), frames)):
+        writer.append(Frame(image, n, n, n / 25))
+    wait(lambda: not list((tmp_path / "a").glob(".000002.*")), lambda: True)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")  # as a kill would leave it
+    writer.close()
+    with imgstore.open(tmp_path / "a") as whole:
+        for repaired in (False, True):
+            with imgstore.open(tmp_path / "b") as store:
+                assert store.state == ("complete" if repaired else "interrupted")
+                assert store.numbers.tolist() == list(range(frames))
+                for frame in store:
+                    np.testing.assert_array_equal(frame.image, whole[frame.index].image)
+            assert not imgstore.repair(tmp_path / "b").problems
+    assert imgstore.verify(tmp_path / "b").ok
