@@ -51,6 +51,21 @@ def bare_writer(name: str, path: Path, images: list[Image], profile: str) -> Cal
     return write
 
 
+def bare_image_writer(name: str, path: Path, images: list[Image], profile: str) -> Callable[[], None]:
+    """Return what encodes images and writes a file for each, without making it safe on the disk."""
+    chunk_format = cast("Any", FORMATS.get(name))
+    settings = chunk_format.settings(FrameSpec(images[0].shape), profile)
+
+    def write() -> None:
+        path.mkdir()
+        for place, image in enumerate(images):
+            with (path / f"{place:06d}{chunk_format.ending}").open("wb", buffering=0) as file:
+                for part in chunk_format.encode(image, settings):
+                    file.write(part)
+
+    return write
+
+
 class BareVideo:
     """The frames of a video file, decoded and left in the decoder's memory.
 

@@ -192,7 +192,7 @@ class Bare(Contender):
         if "/" in chunk_format:
             path = path.with_suffix("." + chunk_format.split("/")[1])
             return self._bare.bare_writer(chunk_format, path, images, "balanced")
-        return _image_writer(chunk_format, path, images)
+        return self._bare.bare_image_writer(chunk_format, path, images, "balanced")
 
 
 class _BareVideo:
@@ -235,11 +235,16 @@ class OpenCv(Contender):
     def writer(self, chunk_format: str, path: Path, images: list[Grey]) -> Callable[[], None]:
         if chunk_format == "h264/mkv":
             raise UnableError(_NO_H264)
-        if "/" not in chunk_format:
-            return _image_writer(chunk_format, path, images)
+        if chunk_format == "npy":
+            raise UnableError("does not write npy")
         cv2, (rows, columns) = self._cv2, images[0].shape
 
-        def write() -> None:
+        def write_images() -> None:
+            path.mkdir()
+            for place, image in enumerate(images):
+                cv2.imwrite(f"{path}/{place:06d}.{chunk_format}", image)
+
+        def write_video() -> None:
             code = cv2.VideoWriter.fourcc(*"MJPG")
             file = str(path.with_suffix(".avi"))
             writer = cv2.VideoWriter(file, cv2.CAP_FFMPEG, code, 25, (columns, rows), isColor=False)
@@ -247,7 +252,7 @@ class OpenCv(Contender):
                 writer.write(image)
             writer.release()
 
-        return write
+        return write_video if "/" in chunk_format else write_images
 
 
 class _OpenCvVideo:
@@ -419,22 +424,6 @@ class _UpstreamLookup:
 
     def by_time(self, time: float) -> object:
         return self._index.find_chunk_nearest("frame_time", time)
-
-
-def _image_writer(chunk_format: str, path: Path, images: list[Grey]) -> Callable[[], None]:
-    """Return what writes a file per image with NumPy or OpenCV alone, at the same compression as ours."""
-    import cv2
-
-    def write() -> None:
-        path.mkdir()
-        for place, image in enumerate(images):
-            file = f"{path}/{place:06d}.{chunk_format}"
-            if chunk_format == "npy":
-                np.save(file, image)
-            else:
-                cv2.imwrite(file, image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-
-    return write
 
 
 CONTENDERS: dict[str, type[Contender]] = {
