@@ -29,7 +29,6 @@ ARENA = "arena_10x2.mp4"
 _APPEND_FORMATS = ("h264/mkv", "mjpeg/avi", "npy", "png")
 _READERS = tuple(TITLES)
 _FAITHFUL = 6.0  # grey levels that a picture may be off, on average
-_UPSTREAM_FRAMES = 2_000_000  # it needs minutes to open more
 _BATCH = 64
 _STEP = 50
 _USUAL_GOP = 30
@@ -42,7 +41,8 @@ class Size:
     Attributes
     ----------
     runs : of everything.
-    frames : of the recordings that are read; appended are at most `appended`.
+    frames : of the recordings that are read.
+    appended : frames that are appended, and how many times over: what a chunk costs once should weigh little.
     reads : at random.
     gops : keyframe distances.
     indexes : chunks, and frames a chunk, of the stores that are opened.
@@ -51,7 +51,7 @@ class Size:
 
     runs: int
     frames: int
-    appended: int = 200
+    appended: tuple[int, int] = (200, 3)
     reads: int = 40
     gops: tuple[int, ...] = (1, 10, 30, 250)
     indexes: tuple[tuple[int, int], ...] = ((1_000, 10_000), (20_000, 100), (200, 10_000), (20, 10_000))
@@ -120,7 +120,7 @@ def main(
         raise typer.BadParameter(f"parts are {', '.join(PARTS)}, not {', '.join(sorted(unknown))}")
     size = Size(runs, frames)
     if quick:
-        size = Size(1, min(frames, 60), 20, 6, (1, _USUAL_GOP), ((60, 20),), 50)
+        size = Size(1, min(frames, 60), (20, 1), 6, (1, _USUAL_GOP), ((60, 20),), 50)
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ethostore-bench-")))
         bench = Bench(Interpreters(peer_python, loopbio_python), {}, Report(), work, size)
@@ -163,7 +163,7 @@ def measure(bench: Bench, data: Path, parts: Sequence[str]) -> None:
 
 def measure_append(bench: Bench, source: Recording) -> None:
     """Measure writing, from opening to closing, of frames that are in memory."""
-    count = min(bench.size.frames, bench.size.appended)
+    count, repeats = bench.size.appended
     images = bench.work / "images.npy"
     np.save(images, np.stack(list(source.images(count))))
     writers = [name for name in bench.running if name in ("ethostore", "bare", "upstream", "opencv")]
@@ -173,9 +173,9 @@ def measure_append(bench: Bench, source: Recording) -> None:
             with tempfile.TemporaryDirectory(dir=bench.work) as folder:
                 path = str(Path(folder) / "written")
                 answer = bench.running[name].ask(
-                    do="append", chunk_format=chunk_format, path=path, images=str(images)
+                    do="append", chunk_format=chunk_format, path=path, images=str(images), repeats=repeats
                 )
-                return answer | {"kB": folder_size(Path(folder)) / 1e3 / count}
+                return answer | {"kB": folder_size(Path(folder)) / 1e3 / count / repeats}
 
         cells = bench.turns(writers, bench.size.runs, ask)
         bench.add(Row(f"append {chunk_format}, {source.name}", "ms a frame", "wall", cells))
@@ -183,15 +183,18 @@ def measure_append(bench: Bench, source: Recording) -> None:
 
 def measure_reading(bench: Bench, source: Recording, parts: Sequence[str]) -> None:
     """Measure reading H.264 with several keyframe distances."""
-    for gop in bench.size.gops:
+    videos = {}
+    for gop in bench.size.gops if {"random", "batch"} & set(parts) else (_USUAL_GOP,):
         folder = bench.work / f"{source.name}-{gop}"
-        video = recordings.make_video_store(folder, source, bench.size.frames, gop)
-        compare(bench, source, video)
-        if "sequential" in parts and gop == _USUAL_GOP:
-            measure_sequential(bench, source, video)
-        if "random" in parts:
+        videos[gop] = recordings.make_video_store(folder, source, bench.size.frames, gop)
+        compare(bench, source, videos[gop])
+    if "sequential" in parts:
+        measure_sequential(bench, source, videos[_USUAL_GOP])
+    if "random" in parts:
+        for gop, video in videos.items():
             measure_random(bench, source, video, gop)
-        if "batch" in parts:
+    if "batch" in parts:
+        for gop, video in videos.items():
             measure_batches(bench, source, video, gop)
 
 
@@ -268,9 +271,6 @@ def measure_open(bench: Bench, chunks: int, frames: int) -> None:
     recordings.make_index_store(store, chunks, frames)
     what = f"{_count(chunks * frames)} frames in {_count(chunks)} chunks"
     names = [name for name in ("ethostore", "upstream") if name in bench.running]
-    if chunks * frames > _UPSTREAM_FRAMES and "upstream" in names:
-        names.remove("upstream")
-        bench.report.note(f"{TITLES['upstream']}: needs minutes to open {what}, left out")
 
     def ask(name: str, run: int) -> Numbers:
         with Peer(name, bench.interpreters) as peer:

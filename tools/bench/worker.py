@@ -460,8 +460,8 @@ class Worker:
     def _hello(self) -> Answer:
         return {"versions": {name: _version(name) for name in self._contender.packages}}
 
-    def _append(self, chunk_format: str, path: str, images: str) -> Answer:
-        pictures = list(np.load(images))
+    def _append(self, chunk_format: str, path: str, images: str, repeats: int) -> Answer:
+        pictures = list(np.load(images)) * repeats
         write = self._contender.writer(chunk_format, Path(path), pictures)
         watch = _Stopwatch()
         write()
