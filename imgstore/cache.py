@@ -6,8 +6,9 @@ ranking. It is only ever a copy: a missing, stale or broken one is made anew, an
 written works without.
 """
 
+import mmap
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,7 @@ _MAGIC = b"ethoIDX2"
 _HEADER = struct.Struct("<8sQQQQ")  # magic, chunks, frames, flags, XXH3 of these and of all that follows
 _ROW = np.dtype([("chunk", "<i8"), ("frames", "<i8"), ("size", "<i8"), ("changed_ns", "<i8")])
 _NUMBERS_RISE, _TIMES_RISE = 1, 2
+_PART = 1 << 24  # bytes that are looked at at once; whole pages
 
 
 class CachedIndex:
@@ -46,7 +48,7 @@ class CachedIndex:
     def stamps(self) -> dict[int, IndexStamp]:
         """Chunk to the stamp of the index file it was read from, in order."""
         chunks, sizes, changes = (self._rows[name].tolist() for name in ("chunk", "size", "changed_ns"))
-        return dict(zip(chunks, map(IndexStamp, sizes, changes), strict=True))
+        return dict(zip(chunks, zip(sizes, changes, strict=True), strict=True))
 
     def chunk_index(self, chunk: int) -> ChunkIndex:
         """Return the copy of the index of one chunk."""
@@ -74,19 +76,19 @@ def load_cache(root: Path) -> CachedIndex | None:
     file = root / CACHE_FILENAME
     try:
         with open_plain(file) as stream:
-            data = np.memmap(stream, np.uint8, "r")
+            mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError):
         return None
-    if len(data) < _HEADER.size:
+    plain = np.frombuffer(mapped, np.uint8)
+    if len(plain) < _HEADER.size:
         return None
-    head = data[: _HEADER.size].tobytes()
+    head = plain[: _HEADER.size].tobytes()
     magic, chunks, frames, flags, check = _HEADER.unpack(head)
     orders = 2 * (not flags & _NUMBERS_RISE) + 2 * (not flags & _TIMES_RISE)
     rows_end = _HEADER.size + chunks * _ROW.itemsize
-    if magic != _MAGIC or len(data) != rows_end + 8 * frames * (2 + orders):
+    if magic != _MAGIC or len(plain) != rows_end + 8 * frames * (2 + orders):
         return None
-    plain = data.view(np.ndarray)  # of the map, without the map's slowness
-    if check != _check(head[:-8], plain[_HEADER.size :]):
+    if check != _check(head[:-8], _passing(mapped, plain)):
         return None
     rows = plain[_HEADER.size : rows_end].view(_ROW)
     if rows["frames"].min(initial=0) < 0 or rows["frames"].sum() != frames:
@@ -113,8 +115,7 @@ def save_cache(root: Path, indexes: Mapping[int, ChunkIndex], stamps: Mapping[in
     rows = np.zeros(len(chunks), _ROW)
     rows["chunk"] = chunks
     rows["frames"] = [len(index.numbers) for index in indexes.values()]
-    rows["size"] = [stamps[chunk].size for chunk in chunks]
-    rows["changed_ns"] = [stamps[chunk].changed_ns for chunk in chunks]
+    rows["size"], rows["changed_ns"] = np.array([stamps[chunk] for chunk in chunks]).reshape(-1, 2).T
     flags, arrays = 0, [whole.numbers, whole.times]
     for flag, ranking in ((_NUMBERS_RISE, whole.by_number), (_TIMES_RISE, whole.by_time)):
         if len(ranking.values) == len(whole) and not len(ranking.order):
@@ -128,12 +129,19 @@ def save_cache(root: Path, indexes: Mapping[int, ChunkIndex], stamps: Mapping[in
     parts = [rows, *map(np.ascontiguousarray, arrays)]
     head = _HEADER.pack(_MAGIC, len(chunks), len(whole), flags, 0)[:-8]
     with suppress(OSError), replacing(root / CACHE_FILENAME) as file:
-        file.write(head + _check(head, *parts).to_bytes(8, "little"))
+        file.write(head + _check(head, parts).to_bytes(8, "little"))
         for part in parts:
             file.write(part.data)
 
 
-def _check(head: bytes, *parts: npt.NDArray[Any]) -> int:
+def _passing(mapped: mmap.mmap, plain: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
+    """Yield what stands behind the header part by part, of which none stays in this process's memory."""
+    for start in range(0, len(plain), _PART):
+        yield plain[max(start, _HEADER.size) : start + _PART]
+        mapped.madvise(mmap.MADV_DONTNEED, start, min(_PART, len(plain) - start))
+
+
+def _check(head: bytes, parts: Iterable[npt.NDArray[Any]]) -> int:
     digest = xxhash.xxh3_64(head)
     for part in parts:
         digest.update(part.data.cast("B") if part.size else b"")

@@ -21,6 +21,7 @@ Progress = Callable[[int, int], None]
 
 _WORTH_CACHING = 50  # chunks; fewer are read faster than it takes to look at a cache
 _READERS = 8
+_BLOCK = 32  # chunks that a reader is given at once: handing one over takes longer than reading it
 _MOST_NAMES = 10
 
 
@@ -109,9 +110,14 @@ class _Search:
             except ChunkError as exc:
                 return exc
 
+        def read_block(start: int) -> list[ChunkIndex | ChunkError | None]:
+            return [read(chunk) for chunk in chunks[start : start + _BLOCK]]
+
         indexes: dict[int, ChunkIndex] = {}
         with ThreadPoolExecutor(_READERS) as pool:
-            for done, (chunk, found) in enumerate(zip(chunks, pool.map(read, chunks), strict=True), 1):
+            blocks = pool.map(read_block, range(0, len(chunks), _BLOCK))
+            every = chain.from_iterable(blocks)
+            for done, (chunk, found) in enumerate(zip(chunks, every, strict=True), 1):
                 if isinstance(found, ChunkError):
                     self._problems.append(str(found))
                 elif found is not None:

@@ -246,13 +246,18 @@ class VideoDecoder:
         """Return the next frame that the file lists, and count it."""
         try:
             for frame in self._decoded:
-                place = int(np.searchsorted(self._pts, self._stamp(frame)))
-                if place > self._next:
-                    break  # the decoder left one out: it is broken
-                if place == self._next or self._stamp(frame) == self._pts[self._next]:
-                    self._check(frame)
-                    self._next += 1
-                    return frame
+                stamp = self._stamp(frame)
+                if (
+                    stamp != self._pts[self._next]
+                ):  # which it nearly always is, and to look further takes time
+                    place = int(np.searchsorted(self._pts, stamp))
+                    if place > self._next:
+                        break  # the decoder left one out: it is broken
+                    if place < self._next:
+                        continue
+                self._check(frame)
+                self._next += 1
+                return frame
         except (av.FFmpegError, OSError, VideoError) as exc:
             reason = _reason(exc)
         else:

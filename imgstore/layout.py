@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from io import FileIO
 from pathlib import Path
-from typing import IO, BinaryIO, NamedTuple
+from typing import IO, BinaryIO, NamedTuple, TypeAlias
 
 from imgstore.errors import StoreInUseError
 
@@ -63,17 +63,9 @@ def _is_chunk(entry: os.DirEntry[str], suffix: str) -> bool:
     return entry.is_file(follow_symlinks=False) if suffix else entry.is_dir(follow_symlinks=False)
 
 
-class IndexStamp(NamedTuple):
-    """What tells whether an index file is still the one that was read.
-
-    Attributes
-    ----------
-    size : bytes.
-    changed_ns : time of the last change, nanoseconds.
-    """
-
-    size: int
-    changed_ns: int
+IndexStamp: TypeAlias = tuple[int, int]
+"""What tells whether an index file is still the one that was read: its size in bytes, and the time of its
+last change in nanoseconds. A plain tuple, since there are tens of thousands of them."""
 
 
 class Listing(NamedTuple):
@@ -102,31 +94,45 @@ def list_store(root: Path, suffix: str) -> Listing:
     suffix : see `find_chunks`.
     """
     chunks, stamps, journals, links, others = set(), {}, [], [], set()
-    with os.scandir(root) as entries:
+    index_endings = (".npz", ".yaml") if suffix else ()
+    with _folder(root) as handle, os.scandir(handle) as entries:
         for entry in entries:
             name = entry.name
-            if name[0] == ".":
+            stem, dot, ending = name.partition(".")
+            ending = dot + ending
+            if not stem:
                 if match := _JOURNAL_NAME.fullmatch(name):
                     journals.append(int(match[1]))
+            elif not _CHUNK_NAME.fullmatch(stem):
                 continue
-            stem, dot, ending = name.partition(".")
-            if not _CHUNK_NAME.fullmatch(stem):
-                continue
-            is_index = suffix and ending in ("npz", "yaml")
-            if (dot + ending == suffix or is_index) and entry.is_symlink():
-                links.append(name)
-            elif dot + ending == suffix and _is_chunk(entry, suffix):
-                chunks.add(int(stem))
-            elif suffix in VIDEO_SUFFIXES and dot + ending in VIDEO_SUFFIXES and _is_chunk(entry, suffix):
+            elif ending == suffix:
+                if _is_chunk(entry, suffix):
+                    chunks.add(int(stem))
+                elif entry.is_symlink():
+                    links.append(name)
+            elif ending in index_endings:
+                if entry.is_symlink():
+                    links.append(name)
+                elif ending == ".npz" or int(stem) not in stamps:
+                    found = entry.stat(follow_symlinks=False)
+                    stamps[int(stem)] = (found.st_size, found.st_mtime_ns)
+            elif suffix in VIDEO_SUFFIXES and ending in VIDEO_SUFFIXES and _is_chunk(entry, suffix):
                 others.add(int(stem))
-            elif is_index and (ending == "npz" or int(stem) not in stamps):
-                found = entry.stat(follow_symlinks=False)
-                stamps[int(stem)] = IndexStamp(found.st_size, found.st_mtime_ns)
     for chunk in chunks - stamps.keys() - set(journals) if suffix else chunks:
         if (mark := _index_stamp(root, chunk, suffix)) is not None:
             stamps[chunk] = mark  # of a chunk that was finished while the folder was listed, its journal gone
     chunks |= others & stamps.keys()
     return Listing(chunks, dict(sorted(stamps.items())), sorted(journals), sorted(links))
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[int]:
+    """Open a folder, so that what lies in it is found without going through its parents for each file."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def _index_stamp(root: Path, chunk: int, suffix: str) -> IndexStamp | None:
@@ -136,7 +142,7 @@ def _index_stamp(root: Path, chunk: int, suffix: str) -> IndexStamp | None:
             found = os.lstat(f"{stem}.{ending}")
         except OSError:
             continue
-        return IndexStamp(found.st_size, found.st_mtime_ns)
+        return found.st_size, found.st_mtime_ns
     return None
 
 

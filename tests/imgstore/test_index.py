@@ -14,7 +14,6 @@ from imgstore.cache import CACHE_FILENAME, load_cache, save_cache
 from imgstore.errors import FrameIndexError, FrameNotFoundError
 from imgstore.index import ChunkIndex, find_gaps, join_indexes, load_chunk_index, save_chunk_index
 from imgstore.journal import Journal, load_journal
-from imgstore.layout import IndexStamp
 from imgstore.npz import read_npz, read_stored_npz
 
 INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
@@ -159,7 +158,7 @@ def test_an_archive_that_is_changed_anywhere_is_refused_or_says_the_same(noise, 
 @given(CHUNKS.filter(bool))
 def test_a_cache_gives_what_the_chunks_give(chunks):
     indexes = {2 * n: index_of(chunk) for n, chunk in enumerate(chunks)}
-    stamps = {chunk: IndexStamp(chunk + 5, -chunk) for chunk in indexes}
+    stamps = {chunk: (chunk + 5, -chunk) for chunk in indexes}
     with TemporaryDirectory() as folder:
         save_cache(Path(folder), indexes, stamps)
         cache = load_cache(Path(folder))
@@ -182,7 +181,7 @@ def test_a_cache_gives_what_the_chunks_give(chunks):
 def test_a_cache_that_changed_is_none(chunks, place, mask):
     indexes = {n: index_of(chunk) for n, chunk in enumerate(chunks)}
     with TemporaryDirectory() as folder:
-        save_cache(Path(folder), indexes, {chunk: IndexStamp(1, 2) for chunk in indexes})
+        save_cache(Path(folder), indexes, dict.fromkeys(indexes, (1, 2)))
         file = Path(folder) / CACHE_FILENAME
         data = bytearray(file.read_bytes())
         data[place % len(data)] ^= mask

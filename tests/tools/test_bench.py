@@ -4,9 +4,12 @@ import json
 import subprocess
 import sys
 
+import numpy as np
+
 import imgstore
 from tests.conftest import ROOT
 from tests.imgstore.test_video import write_video
+from tools.bench import worker
 
 
 def measured(benchmark, *arguments):
@@ -58,3 +61,36 @@ def test_the_benchmark_of_roll_overs_measures_with_and_without_a_pace(tmp_path):
         (name, rate) for name in ("npy", "h264/mkv") for rate in (100.0, None)
     ]
     assert all(0 < row["p50"] <= row["p99"] for row in rows)
+
+
+def test_the_benchmark_of_the_store_measures_all_beside_the_bare_codec_and_names_who_is_left_out(tmp_path):
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "tools.bench.store", "--data", str(tmp_path), "--quick", "--frames", "8"),
+            *("--json", str(tmp_path / "all.json"), "--peer-python", str(tmp_path / "none")),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((tmp_path / "all.json").read_text())
+    measured = {row["what"].split(",")[0] for row in facts["rows"]}
+    reading = {"read in order", "random frame", "every 50th frame", "sorted batch of 64"}
+    assert reading | {"append h264/mkv", "append npy", "first open", "open", "lookup by time"} <= measured
+    for row in facts["rows"]:
+        assert "ethostore" in row["contenders"], row
+        assert not any(cell.get("wrong") for cell in row["contenders"].values()), row
+        beside = {"ethostore", "bare"} <= row["contenders"].keys()
+        assert (row["of_bare"] is not None) == beside
+    assert any("torchcodec is left out" in note for note in facts["notes"])
+    assert any("arena_10x2.mp4" in note for note in facts["notes"])
+    assert "| append h264/mkv, made 640x480, ms a frame |" in done.stdout
+
+
+def test_the_benchmark_of_the_store_finds_a_wrong_frame():
+    image = np.full((16, 160), 100, np.uint8)
+    for number in (0, 1, 1199, 65_535):
+        worker.mark(image, number)
+        assert worker.read_mark(image[: worker.SIDE, : worker.BITS * worker.SIDE]) == number

@@ -13,18 +13,14 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
-import av
 import numpy as np
 import typer
-from av.video.codeccontext import VideoCodecContext
-from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange
-from av.video.stream import VideoStream
 from rich.table import Table
 
 from imgstore import FORMATS, FrameSpec, Image, ImgstoreError, open_video
+from tools.bench.bare import BareVideo, bare_writer
 from tools.console import err, out, show
 
 Row = dict[str, Any]
@@ -94,7 +90,7 @@ def measure(name: str, images: list[Image], runs: int, profile: str) -> Row:
             _add(times, "random", _random_reads(name, path, spec, len(images)))
             if chunk_format.suffix:
                 bare = Path(folder) / f"bare{run}{chunk_format.suffix}"
-                _add(times, "bare_write", cpu_ms(_bare_writer(name, bare, images, profile), len(images)))
+                _add(times, "bare_write", cpu_ms(bare_writer(name, bare, images, profile), len(images)))
                 _add(times, "bare_read", cpu_ms(partial(_bare_read, bare), len(images)))
         row["bytes"] = round(_size(Path(folder) / f"{0:06d}{chunk_format.suffix}") / len(images))
     return row | {key: round(statistics.median(values), 3) for key, values in times.items()}
@@ -159,51 +155,9 @@ def _random_reads(name: str, path: Path, spec: FrameSpec, count: int) -> float:
     return statistics.median(times)
 
 
-def _bare_writer(name: str, path: Path, images: list[Image], profile: str) -> Callable[[], None]:
-    """Return what encodes and muxes frames that were made beforehand."""
-    chunk_format = cast(
-        "Any", FORMATS.get(name)
-    )  # what makes a video format is its own; here it is looked at
-    settings = chunk_format.settings(FrameSpec(images[0].shape), profile)
-    frames = [_frame(image, settings.pixel_format) for image in images]
-
-    def write() -> None:
-        encoder, container = chunk_format.encoder, chunk_format.container
-        with av.open(str(path), "w", format=container.name, options=dict(container.options)) as output:
-            stream = cast(
-                "VideoStream", output.add_stream(encoder.codec, rate=25, options=encoder.options(settings))
-            )
-            context: VideoCodecContext = stream.codec_context
-            context.height, context.width = images[0].shape
-            context.pix_fmt = settings.pixel_format
-            context.gop_size = settings.gop or 1
-            context.max_b_frames = 0
-            context.color_range = ColorRange.JPEG
-            context.thread_count = settings.threads
-            for place, frame in enumerate(frames):
-                frame.pts = place
-                output.mux(stream.encode(frame))
-            output.mux(stream.encode(None))
-
-    return write
-
-
-def _frame(image: Image, pixel_format: str) -> VideoFrame:
-    frame = VideoFrame(image.shape[1], image.shape[0], pixel_format)
-    for plane in frame.planes:
-        np.frombuffer(memoryview(plane), np.uint8)[:] = 128
-    luma = np.frombuffer(memoryview(frame.planes[0]), np.uint8).reshape(image.shape[0], -1)
-    luma[:, : image.shape[1]] = image
-    frame.color_range = ColorRange.JPEG
-    return frame
-
-
 def _bare_read(path: Path) -> None:
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        stream.codec_context.thread_count = 2
-        for _ in container.decode(stream):
+    with closing(BareVideo(path, "AUTO")) as video:
+        for _ in video.in_order():
             pass
 
 
