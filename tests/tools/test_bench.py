@@ -9,20 +9,25 @@ import numpy as np
 import imgstore
 from tests.conftest import ROOT
 from tests.imgstore.test_video import write_video
-from tools.bench import worker
+from tools.bench.mark import BITS, SIDE, mark, read_mark
 
 
-def measured(benchmark, *arguments):
-    """Run a benchmark once, and return what it says."""
+def run(benchmark, *arguments):
+    """Run a benchmark, and return what it prints."""
     done = subprocess.run(
-        [sys.executable, "-m", f"tools.bench.{benchmark}", *arguments, "--runs", "1", "--json"],
+        [sys.executable, "-m", f"tools.bench.{benchmark}", *arguments],
         capture_output=True,
         text=True,
         cwd=ROOT,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return done.stdout
+
+
+def measured(benchmark, *arguments):
+    """Run a benchmark once, and return what it says."""
+    return json.loads(run(benchmark, *arguments, "--runs", "1", "--json"))
 
 
 def test_the_benchmark_of_formats_measures_each_beside_its_codec(tmp_path):
@@ -45,18 +50,8 @@ def test_the_benchmark_of_streams_measures_audio_beside_frames():
 
 def test_the_benchmark_of_roll_overs_measures_with_and_without_a_pace(tmp_path):
     video = write_video(tmp_path / "a.mkv", 12)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "tools.bench.rollover", str(video), "--json"),
-            *("--chunks", "2", "--chunksize", "25", "--only", "npy", "--only", "h264/mkv"),
-        ],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    rows = json.loads(done.stdout)["rows"]
+    options = ("--chunks", "2", "--chunksize", "25", "--only", "npy", "--only", "h264/mkv")
+    rows = json.loads(run("rollover", str(video), "--json", *options))["rows"]
     assert [(row["format"], row["rate"]) for row in rows] == [
         (name, rate) for name in ("npy", "h264/mkv") for rate in (100.0, None)
     ]
@@ -64,18 +59,10 @@ def test_the_benchmark_of_roll_overs_measures_with_and_without_a_pace(tmp_path):
 
 
 def test_the_benchmark_of_the_store_measures_all_beside_the_bare_codec_and_names_who_is_left_out(tmp_path):
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "tools.bench.store", "--data", str(tmp_path), "--quick", "--frames", "8"),
-            *("--json", str(tmp_path / "all.json"), "--peer-python", str(tmp_path / "none")),
-        ],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    facts = json.loads((tmp_path / "all.json").read_text())
+    file = tmp_path / "all.json"
+    options = ("--quick", "--frames", "8", "--json", str(file), "--peer-python", str(tmp_path / "none"))
+    printed = run("store", "--data", str(tmp_path), *options)
+    facts = json.loads(file.read_text())
     measured = {row["what"].split(",")[0] for row in facts["rows"]}
     reading = {"read in order", "random frame", "every 50th frame", "sorted batch of 64"}
     assert reading | {"append h264/mkv", "append npy", "first open", "open", "lookup by time"} <= measured
@@ -86,11 +73,11 @@ def test_the_benchmark_of_the_store_measures_all_beside_the_bare_codec_and_names
         assert (row["of_bare"] is not None) == beside
     assert any("torchcodec is left out" in note for note in facts["notes"])
     assert any("arena_10x2.mp4" in note for note in facts["notes"])
-    assert "| append h264/mkv, made 640x480, ms a frame |" in done.stdout
+    assert "| append h264/mkv, made 640x480, ms a frame |" in printed
 
 
 def test_the_benchmark_of_the_store_finds_a_wrong_frame():
     image = np.full((16, 160), 100, np.uint8)
     for number in (0, 1, 1199, 65_535):
-        worker.mark(image, number)
-        assert worker.read_mark(image[: worker.SIDE, : worker.BITS * worker.SIDE]) == number
+        mark(image, number)
+        assert read_mark(image[:SIDE, : BITS * SIDE]) == number

@@ -16,9 +16,6 @@ from av.video.stream import VideoStream
 
 from imgstore import FORMATS, FrameSpec, Image
 
-THREADS = 2
-"""Of decoders."""
-
 _RATE = 25
 _NEUTRAL = 128
 
@@ -73,13 +70,14 @@ class BareVideo:
     ----------
     path : the file.
     threading : "AUTO" is quickest in order, "SLICE" for single frames.
+    threads : of the decoder.
     """
 
-    def __init__(self, path: Path, threading: Literal["AUTO", "SLICE"]) -> None:
+    def __init__(self, path: Path, threading: Literal["AUTO", "SLICE"], threads: int = 2) -> None:
         self._container = av.open(str(path))
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = threading
-        self._stream.codec_context.thread_count = THREADS
+        self._stream.codec_context.thread_count = threads
         self._stamps: list[int] = []
         self._keyframes = np.empty(0, np.int64)
         self._decoded: Iterator[VideoFrame] = iter(())

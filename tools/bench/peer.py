@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-_WORKER = Path(__file__).with_name("worker.py")
+_START = f"import sys; sys.path.append({str(ROOT)!r}); from tools.bench.worker import main; main()"
 
 
 class PeerError(Exception):
@@ -53,7 +53,7 @@ class Peer:
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed by `close`
         self._process = subprocess.Popen(
-            [str(python), "-P", str(_WORKER), name],
+            [str(python), "-P", "-c", _START, name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,

@@ -10,7 +10,7 @@ import numpy as np
 
 import imgstore
 from imgstore import FormatSettings, Frame, Image
-from tools.bench.worker import mark
+from tools.bench.mark import mark
 
 RATE = 25
 START = 1.7e9

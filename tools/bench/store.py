@@ -126,9 +126,9 @@ def main(
         bench = Bench(Interpreters(peer_python, loopbio_python), {}, Report(), work, size)
         start_peers(bench, stack)
         measure(bench, data, parts)
-    if json_file is not None:
-        json_file.write_text(json.dumps(bench.report.plain(), indent=2) + "\n")
-    out.print(bench.report.markdown(), markup=False)
+        if json_file is not None:
+            json_file.write_text(json.dumps(bench.report.plain(), indent=2) + "\n")
+        out.print(bench.report.markdown(), markup=False)
 
 
 def start_peers(bench: Bench, stack: ExitStack) -> None:
@@ -287,15 +287,21 @@ def measure_open(bench: Bench, chunks: int, frames: int) -> None:
         bench.add(Row(f"{title}, {what}", "ms", "wall", _pick(found, "wall", "cpu")))
     bench.add(Row(f"memory of open, {what}", "MB", "memory", _pick(cells, "memory")))
     for by in ("index", "number", "time"):
-        bench.add(Row(f"lookup by {by}, {what}", "µs", f"by_{by}", _pick(cells, f"by_{by}")))
+        bench.add(Row(f"lookup by {by}, {what}", "µs", f"by_{by}", _pick(cells, f"by_{by}", "wrong")))
 
 
 def _lookups(size: Size, name: str, run: int, chunks: int, frames: int) -> dict[str, Any]:
-    """Return what to look for: numbers and times of frames that there are."""
+    """Return what to look for: frames that there are."""
     count = size.lookups if name == "ethostore" else size.other_lookups
-    places = np.random.default_rng(run).integers(0, chunks * frames, count)
-    times = recordings.START + (places + 0.3) / recordings.RATE
-    return {"seed": run, "numbers": (places + places // frames).tolist(), "times": times.tolist()}
+    indices = np.random.default_rng(run).integers(0, chunks * frames, count)
+    times = recordings.START + (indices + 0.3) / recordings.RATE
+    numbers = indices + indices // frames
+    return {
+        "indices": indices.tolist(),
+        "numbers": numbers.tolist(),
+        "times": times.tolist(),
+        "chunksize": frames,
+    }
 
 
 def _files(video: VideoStore) -> dict[str, str]:
