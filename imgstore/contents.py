@@ -74,14 +74,14 @@ class _Search:
 
     def run(self, progress: Progress | None) -> Contents:
         listing = list_store(self._root, self._suffix)
-        finished = [chunk for chunk in listing.stamps if chunk in listing.chunks]
+        finished = listing.chunks & listing.stamps.keys()
         unfinished = [chunk for chunk in listing.journals if chunk in listing.chunks - listing.stamps.keys()]
         self._name_gaps(listing)
         cache = load_cache(self._root) if len(finished) >= _WORTH_CACHING else None
         complete = not unfinished and len(finished) == len(listing.stamps)
         if cache is not None and complete and cache.stamps == listing.stamps:
             return Contents(cache.whole(), (), tuple(self._problems))
-        indexes = self._read(finished, listing.stamps, cache, progress)
+        indexes = self._read(sorted(finished), listing.stamps, cache, progress)
         if len(indexes) >= _WORTH_CACHING and len(indexes) == len(listing.stamps):
             save_cache(self._root, indexes, listing.stamps)
         for chunk in unfinished:
@@ -176,7 +176,10 @@ class _Search:
 def missing_chunks(listing: Listing) -> Iterator[range]:
     """Yield the numbers of chunks of which nothing is there though later ones are, row by row."""
     upcoming = 0
-    for chunk in sorted(listing.chunks | listing.stamps.keys()):
+    known = listing.chunks | listing.stamps.keys()
+    if known and len(known) == max(known) + 1:
+        return
+    for chunk in sorted(known):
         if chunk > upcoming:
             yield range(upcoming, chunk)
         upcoming = chunk + 1

@@ -9,7 +9,7 @@ import secrets
 import socket
 import stat
 import weakref
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -75,7 +75,7 @@ class Listing(NamedTuple):
     ----------
     chunks : numbers of the chunks that have images, in a file with the store's ending, or, where they have
         an index, in one with another ending: FlyHostel's recorder writes its first chunk as `.avi`.
-    stamps : numbers of the chunks that have an index, in order, to its stamp.
+    stamps : numbers of the chunks that have an index, to its stamp.
     journals : numbers of the chunks that have a journal, in order.
     links : names of chunks, indexes and journals that are symbolic links, which are not followed.
     """
@@ -93,36 +93,52 @@ def list_store(root: Path, suffix: str) -> Listing:
     ----------
     suffix : see `find_chunks`.
     """
+    images: list[str] = []
+    indexes: dict[str, IndexStamp] = {}
     chunks, stamps, journals, links, others = set(), {}, [], [], set()
-    index_endings = (".npz", ".yaml") if suffix else ()
     with _folder(root) as handle, os.scandir(handle) as entries:
-        for entry in entries:
+        for entry in entries:  # nearly all are one of the first two kinds, of which the names are read later
             name = entry.name
-            stem, dot, ending = name.partition(".")
-            ending = dot + ending
-            if not stem:
-                if match := _JOURNAL_NAME.fullmatch(name):
-                    journals.append(int(match[1]))
-            elif not _CHUNK_NAME.fullmatch(stem):
-                continue
-            elif ending == suffix:
-                if _is_chunk(entry, suffix):
-                    chunks.add(int(stem))
-                elif entry.is_symlink():
-                    links.append(name)
-            elif ending in index_endings:
+            if suffix and name.endswith(suffix) and entry.is_file(follow_symlinks=False):
+                images.append(name.removesuffix(suffix))
+            elif suffix and name.endswith(".npz") and entry.is_file(follow_symlinks=False):
+                indexes[name.removesuffix(".npz")] = _stamp(entry.stat(follow_symlinks=False))
+            elif match := _JOURNAL_NAME.fullmatch(name):
+                journals.append(int(match[1]))
+            else:
+                stem, dot, ending = name.partition(".")
+                ending = dot + ending
+                if not is_chunk_name(stem):
+                    continue
                 if entry.is_symlink():
-                    links.append(name)
-                elif ending == ".npz" or int(stem) not in stamps:
-                    found = entry.stat(follow_symlinks=False)
-                    stamps[int(stem)] = (found.st_size, found.st_mtime_ns)
-            elif suffix in VIDEO_SUFFIXES and ending in VIDEO_SUFFIXES and _is_chunk(entry, suffix):
-                others.add(int(stem))
+                    if ending == suffix or (suffix and ending in (".npz", ".yaml")):
+                        links.append(name)
+                elif ending == suffix and _is_chunk(entry, suffix):
+                    chunks.add(int(stem))
+                elif suffix and ending == ".yaml":
+                    stamps[int(stem)] = _stamp(entry.stat(follow_symlinks=False))
+                elif suffix in VIDEO_SUFFIXES and ending in VIDEO_SUFFIXES and _is_chunk(entry, suffix):
+                    others.add(int(stem))
+    chunks.update(_numbers(images).values())
+    numbers = _numbers(indexes)
+    stamps.update({numbers[stem]: stamp for stem, stamp in indexes.items() if stem in numbers})
     for chunk in chunks - stamps.keys() - set(journals) if suffix else chunks:
         if (mark := _index_stamp(root, chunk, suffix)) is not None:
             stamps[chunk] = mark  # of a chunk that was finished while the folder was listed, its journal gone
     chunks |= others & stamps.keys()
-    return Listing(chunks, dict(sorted(stamps.items())), sorted(journals), sorted(links))
+    return Listing(chunks, stamps, sorted(journals), sorted(links))
+
+
+def _numbers(stems: Collection[str]) -> dict[str, int]:
+    """Return the number of each chunk among `stems`; tens of thousands of six digits are read at once."""
+    text = "".join(stems)
+    if text.isascii() and text.isdecimal() and set(map(len, stems)) == {6}:
+        return dict(zip(stems, map(int, stems), strict=True))
+    return {stem: int(stem) for stem in stems if is_chunk_name(stem)}
+
+
+def _stamp(found: os.stat_result) -> IndexStamp:
+    return found.st_size, found.st_mtime_ns
 
 
 @contextmanager
@@ -142,7 +158,7 @@ def _index_stamp(root: Path, chunk: int, suffix: str) -> IndexStamp | None:
             found = os.lstat(f"{stem}.{ending}")
         except OSError:
             continue
-        return found.st_size, found.st_mtime_ns
+        return _stamp(found)
     return None
 
 

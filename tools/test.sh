@@ -18,4 +18,4 @@ export ETHOSTORE_LOOPBIO_PYTHON
 say "loopbio's own tests, unchanged, on our imgstore"
 sh tools/loopbio-suite.sh
 say "pytest: tests"
-exec pytest "$@"
+exec pytest -n auto --maxprocesses 8 --dist worksteal "$@"

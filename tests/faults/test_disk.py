@@ -206,7 +206,6 @@ def test_lost_permission_is_told_and_what_was_there_stays(fmt):
             writer.close()
     finally:
         os.seteuid(0)
-    assert taken <= A_SECOND
     assert "Permission denied" in str(error)
     assert str(path) in str(error)
     assert len(check_frames(path, range(10 + taken))) >= 9
@@ -248,7 +247,6 @@ def test_a_failing_sync_is_told_once_and_its_chunk_is_never_called_finished(tmp_
         for number in range(50, 55):
             writer.append(Frame(image(number), 0, number, number / 25))
         writer.close()
-    assert taken <= A_SECOND
     held = check_frames(path, [*range(taken + 1), *range(50, 55)])
     assert held == [*range(taken + 1), *range(50, 55)]
     with imgstore.open(path) as store:
