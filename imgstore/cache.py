@@ -4,10 +4,15 @@
 whether the row still holds), the numbers and times of all frames, and, where those do not rise, their
 ranking. It is only ever a copy: a missing, stale or broken one is made anew, and a folder that cannot be
 written works without.
+
+Its own time of change, once it is set to that of the folder, says that the folder was looked through and
+holds nothing but these chunks: as long as no name comes or goes, it need not be listed again.
 """
 
 import mmap
+import os
 import struct
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -19,7 +24,7 @@ import numpy.typing as npt
 import xxhash
 
 from imgstore.index import ChunkIndex, Ranking, StoreIndex, join_indexes
-from imgstore.layout import IndexStamp, open_plain, replacing
+from imgstore.layout import IndexStamp, index_stamps, names_changed_ns, open_plain, replacing
 
 CACHE_FILENAME = ".frames.index"
 
@@ -27,6 +32,7 @@ _MAGIC = b"ethoIDX2"
 _HEADER = struct.Struct("<8sQQQQ")  # magic, chunks, frames, flags, XXH3 of these and of all that follows
 _ROW = np.dtype([("chunk", "<i8"), ("frames", "<i8"), ("size", "<i8"), ("changed_ns", "<i8")])
 _NUMBERS_RISE, _TIMES_RISE = 1, 2
+_TICK_NS = 100_000_000  # the clock that file systems take times from ticks every few milliseconds
 _PART = 1 << 24  # bytes that are looked at at once; whole pages
 
 
@@ -37,12 +43,23 @@ class CachedIndex:
     ----------
     rows : one per chunk.
     arrays : numbers, times, and for each of them that does not rise its order and its values in order.
+    changed_ns : when the file was last changed.
     """
 
-    def __init__(self, rows: npt.NDArray[np.void], arrays: list[npt.NDArray[Any]], flags: int) -> None:
+    def __init__(
+        self, rows: npt.NDArray[np.void], arrays: list[npt.NDArray[Any]], flags: int, changed_ns: int
+    ) -> None:
         self._rows = rows
         self._arrays = arrays
         self._flags = flags
+        self._changed_ns = changed_ns
+
+    def is_all(self, root: Path, suffix: str) -> bool:
+        """Return whether it is known, without listing the folder, that this is all that a store holds."""
+        if self._changed_ns != names_changed_ns(root) or (np.diff(self._rows["chunk"]) <= 0).any():
+            return False
+        stamps = index_stamps(root, suffix, self._rows["chunk"].tolist())
+        return stamps == list(self.stamps.values())
 
     @cached_property
     def stamps(self) -> dict[int, IndexStamp]:
@@ -76,6 +93,7 @@ def load_cache(root: Path) -> CachedIndex | None:
     file = root / CACHE_FILENAME
     try:
         with open_plain(file) as stream:
+            changed_ns = os.fstat(stream.fileno()).st_mtime_ns
             mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError):
         return None
@@ -100,7 +118,21 @@ def load_cache(root: Path) -> CachedIndex | None:
         plain[rows_end + 8 * frames * place : rows_end + 8 * frames * (place + 1)].view(kind)
         for place, kind in enumerate(kinds)
     ]
-    return CachedIndex(rows, arrays, flags)
+    return CachedIndex(rows, arrays, flags, changed_ns)
+
+
+def vouch_for_cache(root: Path, changed_ns: int | None) -> None:
+    """Note that a folder holds what its cache says, and nothing else of a store.
+
+    Parameters
+    ----------
+    changed_ns : `names_changed_ns` from before the folder was listed. If that is too near to now, or no more
+        so, the listing may have missed the last change, and nothing is noted.
+    """
+    if changed_ns is None or changed_ns != names_changed_ns(root) or time.time_ns() - changed_ns < _TICK_NS:
+        return
+    with suppress(OSError):
+        os.utime(root / CACHE_FILENAME, ns=(changed_ns, changed_ns), follow_symlinks=False)
 
 
 def save_cache(root: Path, indexes: Mapping[int, ChunkIndex], stamps: Mapping[int, IndexStamp]) -> None:

@@ -7,13 +7,21 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from imgstore.cache import CachedIndex, load_cache, save_cache
+from imgstore.cache import CachedIndex, load_cache, save_cache, vouch_for_cache
 from imgstore.chunk import chunk_path, index_stem
 from imgstore.errors import ChunkError
 from imgstore.formats import ChunkFormat, ChunkReader
 from imgstore.index import ChunkIndex, StoreIndex, join_indexes, load_chunk_index
 from imgstore.journal import load_journal
-from imgstore.layout import IndexStamp, Listing, chunk_name, journal_path, list_store, writer_state
+from imgstore.layout import (
+    IndexStamp,
+    Listing,
+    chunk_name,
+    journal_path,
+    list_store,
+    names_changed_ns,
+    writer_state,
+)
 from imgstore.metadata import StoreMetadata
 
 Progress = Callable[[int, int], None]
@@ -73,13 +81,18 @@ class _Search:
         self._problems: list[str] = []
 
     def run(self, progress: Progress | None) -> Contents:
+        cache = load_cache(self._root)
+        if cache is not None and cache.is_all(self._root, self._suffix):
+            return Contents(cache.whole(), (), ())
+        changed_ns = names_changed_ns(self._root)
         listing = list_store(self._root, self._suffix)
         finished = listing.chunks & listing.stamps.keys()
         unfinished = [chunk for chunk in listing.journals if chunk in listing.chunks - listing.stamps.keys()]
         self._name_gaps(listing)
-        cache = load_cache(self._root) if len(finished) >= _WORTH_CACHING else None
         complete = not unfinished and len(finished) == len(listing.stamps)
         if cache is not None and complete and cache.stamps == listing.stamps:
+            if not self._problems:
+                vouch_for_cache(self._root, changed_ns)
             return Contents(cache.whole(), (), tuple(self._problems))
         indexes = self._read(sorted(finished), listing.stamps, cache, progress)
         if len(indexes) >= _WORTH_CACHING and len(indexes) == len(listing.stamps):

@@ -9,7 +9,7 @@ import secrets
 import socket
 import stat
 import weakref
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -149,6 +149,33 @@ def _folder(path: Path) -> Iterator[int]:
         yield handle
     finally:
         os.close(handle)
+
+
+def index_stamps(root: Path, suffix: str, chunks: Iterable[int]) -> list[IndexStamp] | None:
+    """Return the stamps of the indexes of `chunks`, None unless each has one in a plain `.npz` file."""
+    ending = ".npz" if suffix else "/index.npz"
+    stamps = []
+    with _folder(root) as handle:
+        for chunk in chunks:
+            try:
+                found = os.stat(f"{chunk:06d}{ending}", dir_fd=handle, follow_symlinks=False)
+            except OSError:
+                return None
+            if not stat.S_ISREG(found.st_mode):
+                return None
+            stamps.append((found.st_size, found.st_mtime_ns))
+    return stamps
+
+
+def names_changed_ns(root: Path) -> int | None:
+    """Return when a name last appeared in or went from a folder, in nanoseconds since the Unix epoch.
+
+    None where that cannot be told: of a folder that came with its times from somewhere else, or has other
+    permissions since, and on a file system that counts in seconds.
+    """
+    found = root.stat()
+    told = found.st_mtime_ns == found.st_ctime_ns and found.st_mtime_ns % 1_000_000_000
+    return found.st_mtime_ns if told else None
 
 
 def _index_stamp(root: Path, chunk: int, suffix: str) -> IndexStamp | None:

@@ -5,16 +5,18 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 
 import numpy as np
 import pytest
 
 import imgstore
-from imgstore import ChunkError, Frame, StoreInUseError
+from imgstore import ChunkError, Frame, StoreInUseError, contents
 from imgstore.cache import CACHE_FILENAME
 from imgstore.index import ChunkIndex
 from imgstore.journal import Journal, load_journal
+from imgstore.layout import list_store
 from imgstore.waiting import wait
 from tests.conftest import FORMATS_HERE, ROOT, numbered_images
 
@@ -191,6 +193,59 @@ def test_a_stale_cache_is_noticed(tmp_path):
     with imgstore.open(tmp_path / "a") as store:
         assert len(store) == 610
         assert store.numbers[70] == -1000
+
+
+@pytest.fixture
+def listed_once(tmp_path, monkeypatch):
+    """A store of 60 chunks of 10 frames that was listed and is not again; and who lists it all the same."""
+    made_of_indexes(tmp_path / "a", 60, 10)
+    cache = tmp_path / "a" / CACHE_FILENAME
+    imgstore.open(tmp_path / "a").close()
+    until = time.monotonic() + 10
+    while cache.stat().st_mtime_ns != (tmp_path / "a").stat().st_mtime_ns:
+        assert time.monotonic() < until
+        imgstore.open(tmp_path / "a").close()
+    listings = []
+
+    def count(root, suffix):
+        listings.append(root)
+        return list_store(root, suffix)
+
+    monkeypatch.setattr(contents, "list_store", count)
+    with imgstore.open(tmp_path / "a") as store:
+        assert len(store) == 600
+    assert listings == []
+    return tmp_path / "a", listings
+
+
+def test_an_index_written_again_in_place_is_noticed_without_a_listing(listed_once):
+    root, listings = listed_once
+    numbers = np.arange(10) - 1000
+    with (root / "000007" / "index.npz").open("r+b") as file:
+        np.savez(file, frame_number=numbers, frame_time=np.arange(10.0))
+    with imgstore.open(root) as store:
+        assert store.numbers[70] == -1000
+    assert listings == [root]
+
+
+@pytest.mark.parametrize("change", ["a chunk more", "a chunk less", "an index less", "copied in part"])
+def test_a_folder_where_names_came_or_went_is_listed_again(listed_once, tmp_path, change):
+    root, listings = listed_once
+    if change == "a chunk more":
+        made_of_indexes(tmp_path / "b", 1, 10)
+        (tmp_path / "b" / "000000").rename(root / "000060")
+    elif change == "a chunk less":
+        shutil.rmtree(root / "000030")
+    elif change == "an index less":
+        (root / "000030" / "index.npz").unlink()
+    else:
+        shutil.copytree(root, tmp_path / "c", ignore=shutil.ignore_patterns("000030"))
+        shutil.copystat(root, tmp_path / "c")
+        root = tmp_path / "c"
+    with imgstore.open(root) as store:
+        assert len(store) == (610 if change == "a chunk more" else 590)
+        assert bool(store.problems) == (change in ("a chunk less", "copied in part"))
+    assert listings
 
 
 def test_a_broken_cache_is_never_believed(tmp_path):
