@@ -5,8 +5,8 @@ whether the row still holds), the numbers and times of all frames, and, where th
 ranking. It is only ever a copy: a missing, stale or broken one is made anew, and a folder that cannot be
 written works without.
 
-Its own time of change, once it is set to that of the folder, says that the folder was looked through and
-holds nothing but these chunks: as long as no name comes or goes, it need not be listed again.
+Its own time of change is 1970 until it is set to that of the folder. It then says that the folder was looked
+through and holds nothing but these chunks: as long as no name comes or goes, it need not be listed again.
 """
 
 import mmap
@@ -164,6 +164,8 @@ def save_cache(root: Path, indexes: Mapping[int, ChunkIndex], stamps: Mapping[in
         file.write(head + _check(head, parts).to_bytes(8, "little"))
         for part in parts:
             file.write(part.data)
+        file.flush()
+        os.utime(file.fileno(), (0, 0))  # and not that of the folder, which changes within the same tick
 
 
 def _passing(mapped: mmap.mmap, plain: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
