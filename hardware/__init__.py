@@ -5,10 +5,14 @@
 
 from hardware.camera import (
     CAMERAS,
+    FINDERS,
     SOURCES,
     Camera,
+    CameraFinder,
+    CameraIdentity,
     CameraMaker,
     CameraSettings,
+    FoundCamera,
     frames,
     open_camera,
 )
@@ -22,18 +26,24 @@ from hardware.errors import (
     SettingError,
     SourceError,
 )
+from hardware.frame import CameraFrame
 from hardware.recorder import Recorder, RecordLimit, RecordProgress, RecordSummary
 
 __all__ = [
     "CAMERAS",
+    "FINDERS",
     "SOURCES",
     "Camera",
+    "CameraFinder",
+    "CameraFrame",
+    "CameraIdentity",
     "CameraMaker",
     "CameraNotFoundError",
     "CameraSettings",
     "CameraStateError",
     "CameraTimeoutError",
     "CaptureError",
+    "FoundCamera",
     "HardwareError",
     "RecordLimit",
     "RecordProgress",

@@ -1,16 +1,48 @@
 """What every camera does, and the cameras there are."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from hardware.errors import SettingError, SourceError
-from imgstore import Frame, FrameSpec, Registry, UnknownNameError
+from hardware.frame import CameraFrame
+from imgstore import FrameSpec, Registry, UnknownNameError
+
+
+@dataclass(frozen=True, slots=True)
+class CameraIdentity:
+    """Which device it is.
+
+    Attributes
+    ----------
+    driver : the name of its kind in the table of cameras, "opencv".
+    model, serial : as the device says; empty if it does not.
+    """
+
+    driver: str
+    model: str = ""
+    serial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCamera:
+    """A camera that is connected to this machine, or can be made up on it.
+
+    Attributes
+    ----------
+    source : what opens it, "opencv:0".
+    identity : which device it is.
+    modes : what it can do, a line each, "1280x960 MJPG 30/s"; empty if that is not known without opening it.
+    """
+
+    source: str
+    identity: CameraIdentity
+    modes: tuple[str, ...] = ()
 
 
 class Camera(Protocol):
-    """A source of frames that has to be started and stopped.
+    """A source of frames that has to be started and stopped. Making one opens nothing.
 
     It can be started again after it was stopped; the count of frames then begins anew.
     """
@@ -26,6 +58,18 @@ class Camera(Protocol):
     def live(self) -> bool:
         """Whether frames come at their own pace, so that a slow reader loses some; a file waits."""
 
+    @property
+    def rate(self) -> float | None:
+        """Frames per second, nominally; None if that is not known. Until `start` it may raise, as `spec`."""
+
+    @property
+    def identity(self) -> CameraIdentity:
+        """Which device it is; before `start` perhaps only its driver."""
+
+    @property
+    def given(self) -> Mapping[str, object]:
+        """Settings as the device has them, read back after `start`, by name; they go into the metadata."""
+
     def start(self) -> None:
         """Begin exposing.
 
@@ -33,10 +77,11 @@ class Camera(Protocol):
         asked, CameraStateError if it runs already.
         """
 
-    def read(self, timeout: float) -> Frame | None:
+    def read(self, timeout: float) -> CameraFrame | None:
         """Return the next frame, or None when the source has ended.
 
-        The image is the caller's. `number` counts from 0 at `start`; a gap is a lost frame.
+        The image is the caller's. `number` counts from 0 at `start`; a gap is a lost frame. A buffer that
+        came with parts missing is a frame, too, marked `incomplete`.
 
         Raises
         ------
@@ -66,6 +111,7 @@ class CameraSettings:
     start_time : simulated cameras and files: time of the first frame, seconds since the Unix epoch;
         None for the moment of `start`.
     seed : simulated cameras: the same seed gives the same frames.
+    options : what else this kind of camera can be told, by name; each driver says what it knows.
     """
 
     size: tuple[int, int] | None = None
@@ -74,6 +120,7 @@ class CameraSettings:
     realtime: bool = False
     start_time: float | None = None
     seed: int | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.size is not None and min(self.size) < 1:
@@ -90,13 +137,21 @@ class CameraSettings:
         ----------
         camera : who is asked, for the message.
         """
-        given = [field.name for field in fields(self) if getattr(self, field.name) != field.default]
-        for name in given:
+        for name in self._asked():
             if name not in names:
                 raise SettingError(
                     f"{camera} cannot take the setting {name} = {getattr(self, name)}; "
                     f"it takes {', '.join(names) or 'none'}"
                 )
+
+    def _asked(self) -> list[str]:
+        """Return the names of what was given."""
+        asked = []
+        for one in fields(self):
+            default = one.default_factory() if one.default_factory is not MISSING else one.default
+            if getattr(self, one.name) != default:
+                asked.append(one.name)
+        return asked
 
 
 CameraMaker: TypeAlias = Callable[[str, CameraSettings], Camera]
@@ -110,6 +165,11 @@ CAMERAS: Registry[CameraMaker] = Registry(
         "opencv": "hardware.cameras.opencv:open_opencv",
     },
 )
+
+CameraFinder: TypeAlias = Callable[[], list[FoundCamera]]
+"""Lists the cameras of one kind that are there. Raises MissingDependencyError, HardwareError."""
+
+FINDERS: Registry[CameraFinder] = Registry("kind of camera", {})
 
 SOURCES = "simulated, video:PATH, opencv:INDEX"
 """What a source may look like, for help and messages."""
@@ -141,7 +201,7 @@ def open_camera(source: str, settings: CameraSettings | None = None) -> Camera:
     return make(address, settings or CameraSettings())
 
 
-def frames(camera: Camera, *, timeout: float = 1.0) -> Iterator[Frame]:
+def frames(camera: Camera, *, timeout: float = 1.0) -> Iterator[CameraFrame]:
     """Run `camera` for as long as the caller keeps asking, then stop it.
 
     Parameters

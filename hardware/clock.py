@@ -7,6 +7,8 @@ from hardware.errors import CameraTimeoutError
 DRIVER_BUFFERS = 4
 """Frames that a live source keeps for a reader who is late, as camera drivers do."""
 
+_NS = 1_000_000_000
+
 
 class WallClock:
     """Unix time that runs evenly: anchored once, then counted by the monotonic clock.
@@ -15,11 +17,30 @@ class WallClock:
     """
 
     def __init__(self) -> None:
-        self._offset = time.time() - time.monotonic()
+        self._offset_ns = _wall_offset_ns()
 
     def now(self) -> float:
         """Return seconds since the Unix epoch."""
-        return self._offset + time.monotonic()
+        return self.at(time.monotonic_ns())
+
+    def at(self, monotonic_ns: int) -> float:
+        """Return the seconds since the Unix epoch at a moment of the monotonic clock."""
+        return (self._offset_ns + monotonic_ns) / _NS
+
+    def step(self) -> float:
+        """Return by how many seconds the system's clock was set forward since this one was anchored."""
+        return (_wall_offset_ns() - self._offset_ns) / _NS
+
+
+def _wall_offset_ns() -> int:
+    """Return Unix time less monotonic time, as nearly at the same moment as can be."""
+    pairs = []
+    for _ in range(3):
+        before = time.monotonic_ns()
+        wall = time.time_ns()
+        after = time.monotonic_ns()
+        pairs.append((after - before, wall - (before + after) // 2))
+    return min(pairs)[1]
 
 
 class Pace:

@@ -3,14 +3,13 @@
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 import cv2
 
-from hardware.camera import CameraSettings
-from hardware.clock import WallClock
+from hardware.camera import CameraIdentity, CameraSettings
 from hardware.errors import (
     CameraNotFoundError,
     CameraStateError,
@@ -19,7 +18,9 @@ from hardware.errors import (
     SettingError,
     SourceError,
 )
-from imgstore import Frame, FrameSpec, Image
+from hardware.frame import CameraFrame
+from hardware.stamper import Stamper
+from imgstore import FrameSpec, Image
 
 _RATE_TOLERANCE = 0.05  # drivers round: 29.97 for 30
 
@@ -84,8 +85,8 @@ class OpenCVCamera:
         self._settings = settings
         self._capture: Capture | None = None
         self._spec: FrameSpec | None = None
-        self._clock = WallClock()
-        self._count = 0
+        self._given: dict[str, object] = {}
+        self._stamper = Stamper()
 
     @property
     def spec(self) -> FrameSpec:
@@ -99,6 +100,22 @@ class OpenCVCamera:
         """True: a device does not wait."""
         return True
 
+    @property
+    def rate(self) -> float | None:
+        """Frames per second, as the driver says."""
+        rate = self._given.get("rate")
+        return rate if isinstance(rate, float) else None
+
+    @property
+    def identity(self) -> CameraIdentity:
+        """Which device it is."""
+        return CameraIdentity("opencv", self._name)
+
+    @property
+    def given(self) -> Mapping[str, object]:
+        """Size and rate that the driver gave."""
+        return self._given
+
     def start(self) -> None:
         """Open the device and check that it does what was asked."""
         if self._capture is not None:
@@ -110,10 +127,9 @@ class OpenCVCamera:
             capture.release()
             raise
         self._capture = capture
-        self._clock = WallClock()
-        self._count = 0
+        self._stamper = Stamper()
 
-    def read(self, timeout: float) -> Frame | None:
+    def read(self, timeout: float) -> CameraFrame | None:
         """Return the next frame; a camera has no end.
 
         OpenCV cannot be told how long to wait: it gives up after some ten seconds, or at once if the device
@@ -123,13 +139,11 @@ class OpenCVCamera:
             raise CameraStateError(f"{self._name} is not running; start it first")
         began = time.monotonic()
         grabbed = self._capture.grab()
-        arrived = self._clock.now()
+        arrived_ns = time.monotonic_ns()
         retrieved, image = self._capture.retrieve() if grabbed else (False, None)
         if not retrieved or image is None:
             raise self._failure(time.monotonic() - began, timeout)
-        frame = Frame(self._convert(image), self._count, self._count, arrived)
-        self._count += 1
-        return frame
+        return self._stamper.stamp(self._convert(image), arrived_ns)
 
     def stop(self) -> None:
         """Release the device. Does nothing if it is released."""
@@ -162,6 +176,7 @@ class OpenCVCamera:
                 f"{self._name} was asked for {rate:g} frames per second and gives {got_rate:g}; "
                 "leave the rate out, or ask for one that `v4l2-ctl --list-formats-ext` lists"
             )
+        self._given = {"size": got, "rate": got_rate} if got_rate > 0 else {"size": got}
         return FrameSpec((*got, 3) if self._settings.colour else got)
 
     def _convert(self, image: Image) -> Image:

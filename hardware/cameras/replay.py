@@ -1,15 +1,16 @@
 """A video file that plays the part of a camera."""
 
 import time
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from hardware.camera import CameraSettings
+from hardware.camera import CameraIdentity, CameraSettings
 from hardware.clock import Pace, skip_missed
 from hardware.errors import CameraNotFoundError, CameraStateError, CaptureError, SourceError
-from imgstore import Frame, FrameSequence, FrameSpec, VideoError, open_video
+from hardware.frame import CameraFrame
+from imgstore import FrameSequence, FrameSpec, VideoError, open_video
 
 
 def open_replay(address: str, settings: CameraSettings) -> "ReplayCamera":
@@ -44,7 +45,7 @@ class ReplayCamera:
         self._video: FrameSequence | None = None
         self._pace = Pace()
         self._next = 0
-        self._given = 0
+        self._count = 0
 
     @property
     def spec(self) -> FrameSpec:
@@ -56,6 +57,22 @@ class ReplayCamera:
         """Whether frames come at the file's own pace."""
         return self._realtime
 
+    @property
+    def rate(self) -> float | None:
+        """Frames per second, on average; None for a single frame."""
+        times = self._running().times
+        return (len(times) - 1) / float(times[-1] - times[0]) if times[-1:] > times[:1] else None
+
+    @property
+    def identity(self) -> CameraIdentity:
+        """Which file it is."""
+        return CameraIdentity("video", self._path.name)
+
+    @property
+    def given(self) -> Mapping[str, object]:
+        """Nothing: a file is as it is."""
+        return {}
+
     def start(self) -> None:
         """Open the file. Raises CameraNotFoundError if it cannot be read."""
         if self._video is not None:
@@ -65,10 +82,10 @@ class ReplayCamera:
             self._video = open_video(self._path, colour=self._colour, start_time=start_time)
         except VideoError as exc:
             raise CameraNotFoundError(str(exc)) from exc
-        self._next = self._given = 0
+        self._next = self._count = 0
         self._pace = Pace()
 
-    def read(self, timeout: float) -> Frame | None:
+    def read(self, timeout: float) -> CameraFrame | None:
         """Return the next frame, or None at the end of the file."""
         video = self._running()
         if self._next >= len(video):
@@ -78,9 +95,17 @@ class ReplayCamera:
             frame = video[number]
         except VideoError as exc:
             raise CaptureError(str(exc)) from exc
-        frame = replace(frame, index=self._given)
-        self._next, self._given = number + 1, self._given + 1
-        return frame
+        taken = CameraFrame(
+            image=frame.image,
+            index=self._count,
+            number=frame.number,
+            time=frame.time,
+            arrived_ns=time.monotonic_ns(),
+            device_number=frame.number,
+            lost=number - self._next,
+        )
+        self._next, self._count = number + 1, self._count + 1
+        return taken
 
     def stop(self) -> None:
         """Close the file. Does nothing if it is closed."""

@@ -1,15 +1,17 @@
 """The demo arena: twenty flies in tubes, for trying everything without a camera."""
 
 import time
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from hardware.arena.simulation import Arena, FlyTruth
-from hardware.camera import CameraSettings
+from hardware.camera import CameraIdentity, CameraSettings
 from hardware.clock import Pace, skip_missed
 from hardware.errors import CameraStateError, SettingError, SourceError
-from imgstore import Frame, FrameSpec
+from hardware.frame import CameraFrame
+from imgstore import FrameSpec
 
 _SIZE = (960, 1280)
 _SMALLEST = (96, 128)
@@ -64,7 +66,7 @@ class SimulatedCamera:
         self._pace: Pace | None = None
         self._began = 0.0
         self._next = 0
-        self._given = 0
+        self._count = 0
 
     @property
     def spec(self) -> FrameSpec:
@@ -75,6 +77,21 @@ class SimulatedCamera:
     def live(self) -> bool:
         """Whether frames come at their own pace."""
         return self._realtime
+
+    @property
+    def rate(self) -> float | None:
+        """Frames per second."""
+        return self._rate
+
+    @property
+    def identity(self) -> CameraIdentity:
+        """That it is none."""
+        return CameraIdentity("simulated", "arena")
+
+    @property
+    def given(self) -> Mapping[str, object]:
+        """Size and rate."""
+        return {"size": self._spec.shape, "rate": self._rate}
 
     @property
     def targets(self) -> npt.NDArray[np.float64]:
@@ -91,10 +108,10 @@ class SimulatedCamera:
             raise CameraStateError("the simulated camera runs already; stop it first")
         self._arena.prepare()
         self._began = time.time() if self._start_time is None else self._start_time
-        self._next = self._given = 0
+        self._next = self._count = 0
         self._pace = Pace()
 
-    def read(self, timeout: float) -> Frame | None:
+    def read(self, timeout: float) -> CameraFrame | None:
         """Return the next frame."""
         if self._pace is None:
             raise CameraStateError("the simulated camera is not running; start it first")
@@ -102,8 +119,16 @@ class SimulatedCamera:
         if self._realtime:
             number = skip_missed(self._next, int(self._pace.elapsed * self._rate))
             self._pace.wait(number / self._rate, timeout)
-        frame = Frame(self._arena.image(number), self._given, number, self._began + number / self._rate)
-        self._next, self._given = number + 1, self._given + 1
+        frame = CameraFrame(
+            image=self._arena.image(number),
+            index=self._count,
+            number=number,
+            time=self._began + number / self._rate,
+            arrived_ns=time.monotonic_ns(),
+            device_number=number,
+            lost=number - self._next,
+        )
+        self._next, self._count = number + 1, self._count + 1
         return frame
 
     def stop(self) -> None:
