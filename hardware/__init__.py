@@ -17,6 +17,7 @@ from hardware.camera import (
     open_camera,
 )
 from hardware.cameras.simulated import SimulatedCamera
+from hardware.disk import DiskGuard, DiskState, FolderMeter
 from hardware.errors import (
     CameraNotFoundError,
     CameraStateError,
@@ -27,10 +28,13 @@ from hardware.errors import (
     SourceError,
 )
 from hardware.frame import CameraFrame
-from hardware.recorder import Recorder, RecordLimit, RecordProgress, RecordSummary
+from hardware.losses import CAUSES, Cause, EventSink
+from hardware.recorder import Recorder
+from hardware.recording import RecordLimit, RecordProgress, RecordSummary, Saving
 
 __all__ = [
     "CAMERAS",
+    "CAUSES",
     "FINDERS",
     "SOURCES",
     "Camera",
@@ -43,12 +47,18 @@ __all__ = [
     "CameraStateError",
     "CameraTimeoutError",
     "CaptureError",
+    "Cause",
+    "DiskGuard",
+    "DiskState",
+    "EventSink",
+    "FolderMeter",
     "FoundCamera",
     "HardwareError",
     "RecordLimit",
     "RecordProgress",
     "RecordSummary",
     "Recorder",
+    "Saving",
     "SettingError",
     "SimulatedCamera",
     "SourceError",

@@ -90,7 +90,7 @@ def record(
         "frames": f"{summary.frames}, {summary.dropped} dropped",
         "took": duration_text(summary.seconds),
         "size": size_text(folder_size(store)),
-        "ended by": _REASONS[summary.stopped_by],
+        "ended by": _REASONS[summary.stopped_by or "end"],
     }
     show(facts if as_json else readable, as_json=as_json)
 
@@ -99,6 +99,7 @@ _REASONS = {
     "end": "the end of the source",
     "limit": "the limit",
     "interrupt": "Ctrl-C; everything so far is in the store",
+    "disk": "the disk, which is nearly full; everything so far is in the store",
     "stop": "a signal; everything so far is in the store",
 }
 

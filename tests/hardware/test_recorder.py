@@ -1,48 +1,79 @@
 """From camera to sinks: in order, complete, and ended cleanly whatever happens."""
 
+import errno
 import signal
 import threading
-from itertools import pairwise
+import time
+from itertools import chain, pairwise
 
 import numpy as np
 import pytest
 
 import imgstore
 from hardware import (
+    CAUSES,
+    CameraFrame,
+    CameraIdentity,
+    CameraNotFoundError,
     CameraSettings,
     CameraTimeoutError,
     CaptureError,
+    DiskGuard,
     Recorder,
     RecordLimit,
+    Saving,
     SettingError,
     open_camera,
 )
-from imgstore import Frame, FrameSpec
+from imgstore import ChunkError, FrameSpec
 
 
 class ScriptedCamera:
-    """Gives `count` small frames, ten per second, then ends or raises `error`."""
+    """Gives small frames, ten per second, as it is told, and then ends.
 
-    def __init__(self, count, *, live=False, error=None, ended=None):
-        self.spec = FrameSpec((4, 6))
+    Each start takes the next script: a number for a frame, ("bad", number) for one with parts missing, an
+    error to raise, or anything to call.
+    """
+
+    identity = CameraIdentity("scripted")
+    rate = 10.0
+
+    def __init__(self, *scripts, live=False, shape=(4, 6), began=100.0):
+        self.spec = FrameSpec(shape)
         self.live = live
+        self.given = {}
         self.running = False
-        self._count = count
-        self._error = error
-        self._ended = ended  # set once all frames are given
+        self.starts = 0
+        self._scripts = list(scripts)
+        self._began = began
 
     def start(self):
+        self.starts += 1
+        self._script = iter(self._scripts.pop(0))
+        first = next(self._script, None)
+        if isinstance(first, CameraNotFoundError):
+            raise first
+        self._script = chain([] if first is None else [first], self._script)
         self.running = True
-        self._number = 0
+        self._index = 0
 
     def read(self, timeout):
-        if self._number < self._count:
-            number, self._number = self._number, self._number + 1
-            return Frame(np.full((4, 6), number % 256, np.uint8), number, number, 100 + number / 10)
-        if self._ended is not None:
-            self._ended.set()
-        if self._error is not None:
-            raise self._error
+        for step in self._script:
+            if isinstance(step, Exception):
+                raise step
+            if callable(step):
+                step()
+                continue
+            bad, number = step if isinstance(step, tuple) else (None, step)
+            index, self._index = self._index, self._index + 1
+            return CameraFrame(
+                image=np.full(self.spec.shape, number % 256, np.uint8),
+                index=index,
+                number=number,
+                time=self._began + number / self.rate,
+                arrived_ns=time.monotonic_ns(),
+                incomplete=bad is not None,
+            )
         return None
 
     def stop(self):
@@ -50,10 +81,11 @@ class ScriptedCamera:
 
 
 class ListSink:
-    """Keeps numbers; may do something, or raise, at one of them."""
+    """Keeps numbers, and events; may do something, or raise, at one of them."""
 
     def __init__(self, at=None, action=None, closed=None):
         self.numbers = []
+        self.events = []
         self.closed = 0
         self._at = at
         self._action = action
@@ -63,6 +95,12 @@ class ListSink:
         if frame.number == self._at:
             self._action()
         self.numbers.append(frame.number)
+
+    def append_event(self, kind, time=None, **detail):
+        self.events.append((kind, detail))
+
+    def of(self, kind):
+        return [detail for one, detail in self.events if one == kind]
 
     def close(self):
         self.closed += 1
@@ -82,7 +120,7 @@ def _no_thread_is_left():
 
 
 def test_all_frames_of_a_source_that_waits_reach_all_sinks_in_order():
-    camera, sinks = ScriptedCamera(300), [ListSink(), ListSink()]
+    camera, sinks = ScriptedCamera(range(300)), [ListSink(), ListSink()]
     summary = Recorder(camera, lambda spec: sinks, queue_frames=2).run()
 
     assert [sink.numbers for sink in sinks] == [list(range(300))] * 2
@@ -93,14 +131,14 @@ def test_all_frames_of_a_source_that_waits_reach_all_sinks_in_order():
 def test_sinks_are_closed_once_and_in_their_order():
     closed = []
     sinks = [ListSink(closed=closed) for _ in range(3)]
-    Recorder(ScriptedCamera(3), lambda spec: sinks).run()
+    Recorder(ScriptedCamera(range(3)), lambda spec: sinks).run()
     assert closed == sinks
 
 
 def test_a_live_camera_does_not_wait_for_a_slow_sink_and_what_is_dropped_is_counted():
     ended = threading.Event()
     sink = ListSink(at=0, action=ended.wait)  # takes the first frame until the camera has given the last
-    camera = ScriptedCamera(100, live=True, ended=ended)
+    camera = ScriptedCamera([*range(100), ended.set], live=True)
     summary = Recorder(camera, lambda spec: [sink], queue_frames=8).run()
 
     assert summary.frames + summary.dropped == 100
@@ -114,7 +152,7 @@ def test_a_live_camera_does_not_wait_for_a_slow_sink_and_what_is_dropped_is_coun
 )
 def test_a_limit_ends_the_recording_exactly(limit, count):
     sink = ListSink()
-    summary = Recorder(ScriptedCamera(500), lambda spec: [sink], limit=RecordLimit(**limit)).run()
+    summary = Recorder(ScriptedCamera(range(500)), lambda spec: [sink], limit=RecordLimit(**limit)).run()
 
     assert sink.numbers == list(range(count))
     assert (summary.frames, summary.stopped_by) == (count, "limit")
@@ -128,7 +166,7 @@ def test_a_limit_of_nothing_is_an_error():
 
 
 def test_a_camera_that_fails_is_raised_after_everything_before_is_written():
-    camera, sink = ScriptedCamera(40, error=CaptureError("unplugged")), ListSink()
+    camera, sink = ScriptedCamera([*range(40), CaptureError("unplugged")]), ListSink()
     with pytest.raises(CaptureError, match="unplugged"):
         Recorder(camera, lambda spec: [sink]).run()
 
@@ -139,14 +177,14 @@ def test_a_camera_that_fails_is_raised_after_everything_before_is_written():
 
 def test_a_camera_that_falls_silent_is_raised_as_a_timeout():
     sink = ListSink()
-    camera = ScriptedCamera(5, error=CameraTimeoutError("nothing came"))
+    camera = ScriptedCamera([*range(5), *[CameraTimeoutError("nothing came")] * 1_000_000])
     with pytest.raises(CameraTimeoutError):
-        Recorder(camera, lambda spec: [sink], timeout=0.02).run()
+        Recorder(camera, lambda spec: [sink], silence_s=0.02).run()
     assert sink.numbers == [0, 1, 2, 3, 4]
 
 
 def test_a_sink_that_fails_is_raised_and_all_sinks_are_closed():
-    camera, good, bad = ScriptedCamera(1000), ListSink(), ListSink(at=20, action=fail)
+    camera, good, bad = ScriptedCamera(range(1000)), ListSink(), ListSink(at=20, action=fail)
     with pytest.raises(OSError, match="disk full"):
         Recorder(camera, lambda spec: [good, bad], queue_frames=4).run()
 
@@ -163,7 +201,7 @@ def test_a_camera_that_does_not_start_makes_no_sink(tmp_path):
 
 
 def test_sinks_that_cannot_be_made_stop_the_camera():
-    camera = ScriptedCamera(10)
+    camera = ScriptedCamera(range(10))
     with pytest.raises(OSError, match="disk full"):
         Recorder(camera, lambda spec: fail()).run()
     assert not camera.running
@@ -180,7 +218,7 @@ def _ctrl_c():
 
 @pytest.mark.usefixtures("_ctrl_c")
 def test_ctrl_c_ends_the_recording_and_writes_what_is_queued():
-    camera = ScriptedCamera(100_000)
+    camera = ScriptedCamera(range(100_000))
     sink = ListSink(at=30, action=lambda: signal.raise_signal(signal.SIGINT))
     summary = Recorder(camera, lambda spec: [sink], queue_frames=8).run()
 
@@ -195,7 +233,7 @@ def test_an_interrupt_that_is_raised_ends_the_recording_just_so():
         def is_set(self):
             raise KeyboardInterrupt
 
-    camera, sink = ScriptedCamera(100_000), ListSink()
+    camera, sink = ScriptedCamera(range(100_000)), ListSink()
     summary = Recorder(camera, lambda spec: [sink], queue_frames=8).run(stop=Pressed())
 
     assert summary.stopped_by == "interrupt"
@@ -207,7 +245,7 @@ def test_an_interrupt_that_is_raised_ends_the_recording_just_so():
 def test_a_stop_flag_ends_the_recording():
     stop = threading.Event()
     sink = ListSink(at=10, action=stop.set)
-    summary = Recorder(ScriptedCamera(100_000), lambda spec: [sink], queue_frames=4).run(stop=stop)
+    summary = Recorder(ScriptedCamera(range(100_000)), lambda spec: [sink], queue_frames=4).run(stop=stop)
 
     assert summary.stopped_by == "stop"
     assert sink.numbers == list(range(summary.frames))
@@ -215,7 +253,7 @@ def test_a_stop_flag_ends_the_recording():
 
 def test_progress_ends_with_what_was_written():
     reports = []
-    summary = Recorder(ScriptedCamera(50), lambda spec: [ListSink()]).run(progress=reports.append)
+    summary = Recorder(ScriptedCamera(range(50)), lambda spec: [ListSink()]).run(progress=reports.append)
 
     last = reports[-1]
     assert (last.frames, last.time, last.dropped, last.queued) == (summary.frames, 104.9, 0, 0)
@@ -235,3 +273,271 @@ def test_a_recording_can_be_read_back_with_numbers_and_times(tmp_path):
         assert len(store) == 30
         np.testing.assert_array_equal(store.numbers, np.arange(30))
         np.testing.assert_allclose(store.times, 1e9 + np.arange(30) / 20)
+
+
+def gaps(sink):
+    """Return first, last and cause of every gap that was written down, and check that they count right."""
+    found = sink.of("gap")
+    assert all(gap["count"] == gap["last"] - gap["first"] + 1 for gap in found)
+    return [(gap["first"], gap["last"], gap["cause"]) for gap in found]
+
+
+def check_all_accounted_for(sink, summary):
+    """Check that each number up to the last is either written or in a gap, once."""
+    lost = [number for first, last, _ in gaps(sink) for number in range(first, last + 1)]
+    assert sorted([*sink.numbers, *lost]) == list(range(summary.captured))
+    assert summary.captured == summary.frames + summary.dropped
+    assert summary.lost == {
+        cause: sum(last - first + 1 for first, last, by in gaps(sink) if by == cause) for cause in CAUSES
+    }
+
+
+def test_what_the_camera_lost_and_what_came_with_parts_missing_is_written_down():
+    sink = ListSink()
+    script = [0, 1, 4, ("bad", 5), ("bad", 6), 7, ("bad", 9), 10, ("bad", 11)]
+    summary = Recorder(ScriptedCamera(script, live=True), lambda spec: [sink]).run()
+
+    assert sink.numbers == [0, 1, 4, 7, 10]
+    assert gaps(sink) == [
+        (2, 3, "camera"),
+        (5, 6, "buffer"),
+        (8, 8, "camera"),
+        (9, 9, "buffer"),
+        (11, 11, "buffer"),
+    ]
+    check_all_accounted_for(sink, summary)
+    assert sink.of("recording_ended") == [
+        {"captured": 12, "written": 5, "lost": {"camera": 3, "buffer": 4}, "reason": "end"}
+    ]
+
+
+def test_frames_for_which_there_is_no_place_in_the_queue_are_written_down_by_number():
+    ended = threading.Event()
+    sink = ListSink(at=3, action=ended.wait)
+    summary = Recorder(
+        ScriptedCamera([*range(200), ended.set], live=True), lambda spec: [sink], queue_frames=5
+    ).run()
+
+    assert summary.lost["queue"] > 100
+    check_all_accounted_for(sink, summary)
+
+
+@pytest.mark.parametrize(
+    "error", [CaptureError("unplugged"), CameraTimeoutError("nothing came")], ids=["unplugged", "silent"]
+)
+def test_a_camera_that_is_lost_is_started_again_and_its_numbers_go_on(error):
+    silence = [error] * (1 if isinstance(error, CaptureError) else 100_000)
+    camera = ScriptedCamera([0, 1, 2, *silence], [CameraNotFoundError("still away")], [20, 21, 22], live=True)
+    sink = ListSink()
+    summary = Recorder(camera, lambda spec: [sink], silence_s=0.02).run()
+
+    assert camera.starts == 3
+    assert sink.numbers == [0, 1, 2, 20, 21, 22]  # at ten per second, by the times of the frames
+    assert gaps(sink) == [(3, 19, "camera")]
+    assert sink.of("gap")[0]["estimated"] is True
+    assert [kind for kind, _ in sink.events][:3] == ["camera_lost", "camera_back", "gap"]
+    assert str(error) in sink.of("camera_lost")[0]["reason"]
+    check_all_accounted_for(sink, summary)
+
+
+def test_a_camera_that_stays_away_is_given_up_in_the_end():
+    away = [[CameraNotFoundError("away")]] * 50
+    camera = ScriptedCamera([0, 1, CaptureError("unplugged")], *away, live=True)
+    sink = ListSink()
+    recorder = Recorder(camera, lambda spec: [sink], give_up_s=0.3)
+    with pytest.raises(CaptureError, match=r"unplugged.*away"):
+        recorder.run()
+    assert sink.numbers == [0, 1]
+    assert sink.closed == 1
+    assert recorder.summary.frames == 2
+
+
+def test_a_camera_that_comes_back_with_other_frames_is_not_recorded():
+    camera = ScriptedCamera([0, 1, CaptureError("unplugged")], [5], live=True)
+    stop = camera.stop
+
+    def change():
+        stop()
+        camera.spec = FrameSpec((8, 6))
+
+    camera.stop = change
+    sink = ListSink()
+    with pytest.raises(CaptureError, match="other frames"):
+        Recorder(camera, lambda spec: [sink], give_up_s=0.0).run()
+    assert sink.numbers == [0, 1]
+
+
+def test_while_a_camera_is_away_the_recording_can_be_stopped():
+    camera = ScriptedCamera([0, CaptureError("unplugged")], *[[CameraNotFoundError("away")]] * 50, live=True)
+    stop = threading.Event()
+    sink = ListSink()
+
+    def watch(progress):
+        if progress.camera == "lost":
+            stop.set()
+
+    summary = Recorder(camera, lambda spec: [sink]).run(watch, stop)
+    assert (summary.frames, summary.stopped_by) == (1, "stop")
+
+
+def test_saving_starts_and_stops_while_the_camera_goes_on():
+    recorder = None
+
+    def ask(what):
+        return lambda: getattr(recorder, what)("a test")
+
+    script = [0, 1, ask("start_saving"), 2, 3, 4, ask("stop_saving"), 5, 6, 9, ask("start_saving"), 10, 11]
+    sink = ListSink()
+    recorder = Recorder(ScriptedCamera(script), lambda spec: [sink], saving=Saving(at_once=False))
+    summary = recorder.run()
+
+    assert sink.numbers == [2, 3, 4, 10, 11]
+    assert [kind for kind, _ in sink.events] == [
+        *("saving_started", "saving_stopped", "saving_started", "recording_ended")
+    ]
+    assert summary.dropped == 0  # 7 and 8 were lost while nothing was to be saved
+
+
+def test_the_last_seconds_before_a_trigger_are_saved_with_what_was_lost_in_them():
+    recorder = None
+    script = [*range(30), 32, ("bad", 33), 34, lambda: recorder.start_saving("a trigger"), 35, 36]
+    sink = ListSink()
+    saving = Saving(at_once=False, pre_trigger_s=1.0)
+    recorder = Recorder(ScriptedCamera(script, live=True), lambda spec: [sink], saving=saving)
+    summary = recorder.run()
+
+    assert sink.numbers == [24, 25, 26, 27, 28, 29, 32, 34, 35, 36]
+    assert gaps(sink) == [(30, 31, "camera"), (33, 33, "buffer")]
+    assert summary.captured == 13
+
+
+def test_no_more_is_kept_for_a_trigger_than_the_memory_holds():
+    recorder = None
+    script = [*range(100), lambda: recorder.start_saving("a trigger"), 100]
+    sink = ListSink()
+    recorder = Recorder(
+        ScriptedCamera(script),
+        lambda spec: [sink],
+        saving=Saving(at_once=False, pre_trigger_s=60.0),
+        memory=10 * 24,
+    )
+    recorder.run()
+    assert sink.numbers == list(range(90, 101))
+
+
+def test_nothing_is_made_where_nothing_is_saved():
+    recorder = Recorder(
+        ScriptedCamera(range(20)), lambda spec: pytest.fail("a sink was made"), saving=Saving(at_once=False)
+    )
+    assert recorder.run().captured == 0
+
+
+def test_saving_starts_and_ends_at_times():
+    sink = ListSink()
+    recorder = Recorder(
+        ScriptedCamera([*range(20), 22, *range(24, 90)]),
+        lambda spec: [sink],
+        saving=Saving(start_at=102.05),
+        limit=RecordLimit(until=103.0),
+    )
+    summary = recorder.run()
+    assert sink.numbers == [22, *range(24, 30)]
+    assert gaps(sink) == [(23, 23, "camera")]
+    assert summary.stopped_by == "limit"
+
+
+def test_a_mark_is_written_down():
+    recorder = None
+    sink = ListSink()
+    recorder = Recorder(
+        ScriptedCamera([*range(10), lambda: recorder.mark("light on"), *range(10, 20)]), lambda spec: [sink]
+    )
+    recorder.run()
+    assert sink.of("mark") == [{"text": "light on"}]
+
+
+def refusing(times, error):
+    """Return what raises an error a number of times."""
+    left = [times]
+
+    def action():
+        if left[0]:
+            left[0] -= 1
+            raise ChunkError("refused") from error
+
+    return action
+
+
+def test_a_disk_that_refuses_for_a_moment_loses_nothing():
+    sink = ListSink(at=7, action=refusing(3, OSError(errno.ENOSPC, "no space")))
+    summary = Recorder(ScriptedCamera(range(30)), lambda spec: [sink]).run()
+    assert sink.numbers == list(range(30))
+    assert summary.dropped == 0
+
+
+def test_a_frame_that_the_encoder_refuses_is_left_out_and_written_down():
+    sink = ListSink(at=7, action=refusing(1, None))
+    summary = Recorder(ScriptedCamera(range(30)), lambda spec: [sink]).run()
+    assert gaps(sink) == [(7, 7, "encoder")]
+    check_all_accounted_for(sink, summary)
+
+
+def test_what_was_queued_when_a_sink_failed_is_counted():
+    ended = threading.Event()
+
+    def fail_when_all_are_there():
+        ended.wait()
+        fail()
+
+    sink = ListSink(at=0, action=fail_when_all_are_there)
+    recorder = Recorder(
+        ScriptedCamera([*range(50), ended.set], live=True), lambda spec: [sink], queue_frames=8
+    )
+    with pytest.raises(OSError, match="disk full"):
+        recorder.run()
+    assert recorder.summary.frames == 0
+    assert recorder.summary.captured == 50
+
+
+def test_a_nearly_full_disk_ends_the_recording_in_order(tmp_path):
+    stop = threading.Event()
+    sink = ListSink()
+    recorder = Recorder(
+        ScriptedCamera(forever(stop)), lambda spec: [sink], disk=DiskGuard(tmp_path, reserve=1 << 60)
+    )
+    summary = recorder.run()
+    assert summary.stopped_by == "disk"
+    assert sink.numbers == list(range(summary.frames))
+    assert sink.of("recording_ended")[0]["reason"] == "disk"
+
+
+def forever(stop):
+    """Yield numbers, with time between them for others."""
+    number = 0
+    while not stop.is_set():
+        yield number
+        number += 1
+        time.sleep(0.001)
+
+
+def test_a_limit_of_bytes_ends_the_recording():
+    written = []
+    sink = ListSink()
+    recorder = Recorder(
+        ScriptedCamera(forever(threading.Event())),
+        lambda spec: [sink],
+        limit=RecordLimit(bytes=1000),
+        size=lambda: written.append(1) or 500 * len(written),
+    )
+    assert recorder.run().stopped_by == "limit"
+    assert len(written) == 2
+
+
+def test_a_tap_gets_every_frame_even_if_the_queue_is_full():
+    ended = threading.Event()
+    tap, sink = ListSink(), ListSink(at=3, action=ended.wait)
+    camera = ScriptedCamera([*range(100), ended.set], live=True)
+    summary = Recorder(camera, lambda spec: [sink], queue_frames=4, taps=[tap]).run()
+    assert tap.numbers == list(range(100))
+    assert summary.dropped
+    assert tap.closed == 1

@@ -1,0 +1,249 @@
+"""The thread that reads a camera, through silence and unplugging, and the bounded queue behind it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, Full, Queue
+from typing import Literal, TypeAlias
+
+from hardware.camera import Camera
+from hardware.clock import WallClock
+from hardware.errors import CameraTimeoutError, CaptureError, HardwareError, SettingError
+from hardware.frame import CameraFrame
+from hardware.losses import Cause, Loss, Note, add_loss
+from hardware.numbering import Numbering
+from imgstore import FrameSink, FrameSpec
+
+CameraState: TypeAlias = Literal["running", "lost", "ended"]
+
+_POLL_S = 0.1  # no operation on the queue or the camera waits longer before it looks whether to stop
+_FIRST_PAUSE_S = 0.25  # before a lost camera is started again; twice as long after each failure
+_LONGEST_PAUSE_S = 5.0
+_CLOCK_INTERVAL_S = 1.0
+_CLOCK_STEP_S = 0.05  # what the clocks differ by without anybody having set one
+_ANSWER_S = 10.0  # that a camera may take to let go of the thread
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What stands in the queue.
+
+    Attributes
+    ----------
+    frame : None where there is only what happened.
+    losses, notes : what was lost, and what else happened, between the frame before and this one.
+    """
+
+    frame: CameraFrame | None
+    losses: tuple[Loss, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+class Acquisition:
+    """Reads a started camera into a queue, and starts it again when it is lost.
+
+    A live camera is never waited for: if the queue is full its frame is lost, and counted. Any other waits.
+
+    Parameters
+    ----------
+    camera : its owner starts it before and stops it after.
+    queue_frames : how many frames wait at most.
+    silence_s : seconds without a frame after which a live camera is taken for lost, and any other for dead.
+    give_up_s : seconds after which a lost camera is given up, None for never.
+    taps : sinks that get every frame in the thread itself, before the queue: they must not wait.
+    drop_cause : says what is in the way when the queue is full.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        *,
+        queue_frames: int,
+        silence_s: float,
+        give_up_s: float | None = None,
+        taps: Sequence[FrameSink] = (),
+        drop_cause: Callable[[], Cause] = lambda: "queue",
+    ) -> None:
+        self._camera = camera
+        self._silence_s = silence_s
+        self._give_up_s = give_up_s
+        self._taps = taps
+        self._drop_cause = drop_cause
+        self._queue: Queue[Entry] = Queue(queue_frames)
+        self._numbering = Numbering()
+        self._losses: list[Loss] = []
+        self._notes: list[Note] = []
+        self._wall = WallClock()
+        self._clock_looked_at = 0.0
+        self._clock_step = 0.0
+        self._stop = threading.Event()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="acquisition", daemon=True)
+        self._spec: FrameSpec | None = None
+        self.error: Exception | None = None
+        self.state: CameraState = "running"
+        self.taken = 0
+
+    @property
+    def queued(self) -> int:
+        """Frames that wait."""
+        return self._queue.qsize()
+
+    @property
+    def wall(self) -> WallClock:
+        """The clock of the recording, which no setting of the system's bends."""
+        return self._wall
+
+    def start(self) -> None:
+        """Begin to read; the camera is started."""
+        self._spec = self._camera.spec
+        self._thread.start()
+
+    def request_stop(self) -> None:
+        """Let no more frames in."""
+        self._stop.set()
+
+    def stop(self) -> None:
+        """Wait for the thread. Raises CameraTimeoutError if the camera does not let go of it."""
+        self.request_stop()
+        if self._thread.ident is None:
+            return  # it was never started
+        self._thread.join(_ANSWER_S)
+        if self._thread.is_alive():
+            raise CameraTimeoutError(f"the camera did not answer for {_ANSWER_S:g} s; unplug it")
+
+    def entries(self) -> Iterator[Entry | None]:
+        """Yield what is queued, in order, until the thread has ended and all is given; None to wait for more.
+
+        Once the thread was asked to stop it is not waited for longer than the camera may take.
+        """
+        deadline: float | None = None
+        while True:
+            finished = self._done.is_set()  # looked at before the queue: nothing comes in after it
+            try:
+                yield self._queue.get(block=not finished, timeout=_POLL_S)
+            except Empty:
+                if finished or (deadline is not None and time.monotonic() > deadline):
+                    break
+                if self._stop.is_set() and deadline is None:
+                    deadline = time.monotonic() + _ANSWER_S
+                yield None
+        if self._done.is_set() and (self._losses or self._notes):
+            yield self._entry(None)
+
+    def _run(self) -> None:
+        try:
+            while (frame := self._next()) is not None:
+                self._take(frame)
+        except Exception as exc:  # noqa: BLE001  # raised by the recorder, in the caller's thread
+            self.error = exc
+        finally:
+            self.state = "ended"
+            self._done.set()
+
+    def _next(self) -> CameraFrame | None:
+        """Return the next frame, None at the end or when asked to stop."""
+        waits_since = time.monotonic()
+        while not self._stop.is_set():
+            self._watch_clock()
+            try:
+                return self._camera.read(_POLL_S)
+            except CameraTimeoutError as exc:
+                if time.monotonic() - waits_since < self._silence_s:
+                    continue
+                lost: HardwareError = exc
+            except CaptureError as exc:
+                lost = exc
+            if not self._camera.live:
+                raise lost
+            self._restart(lost)
+            waits_since = time.monotonic()
+        return None
+
+    def _restart(self, lost: HardwareError) -> None:
+        """Start the camera until it starts. Raises CaptureError once it is given up."""
+        self.state = "lost"
+        since = time.monotonic()
+        self._note("camera_lost", reason=str(lost))
+        if not self._queue.full():
+            self._queue.put_nowait(self._entry(None))  # written down now: it may never come back
+        pause = _FIRST_PAUSE_S
+        with suppress(HardwareError):
+            self._camera.stop()
+        while not self._stop.wait(pause):
+            self._watch_clock()
+            try:
+                self._camera.start()
+                self._check_spec()
+            except HardwareError as exc:
+                with suppress(HardwareError):
+                    self._camera.stop()
+                after_s = time.monotonic() - since
+                if self._give_up_s is not None and after_s >= self._give_up_s:
+                    raise CaptureError(
+                        f"the camera was lost ({lost}) and not back after {after_s:.0f} s: {exc}"
+                    ) from exc
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+                continue
+            self._numbering.restart(self._camera.rate, self._wall.step())
+            self._note("camera_back", after_s=round(time.monotonic() - since, 3))
+            self.state = "running"
+            return
+
+    def _check_spec(self) -> None:
+        if self._camera.spec != self._spec:
+            raise SettingError(
+                f"the camera came back with other frames: {self._camera.spec}, not {self._spec}"
+            )
+
+    def _take(self, frame: CameraFrame) -> None:
+        placed, lost = self._numbering.place(frame)
+        self.taken += 1
+        if lost is not None:
+            add_loss(self._losses, lost)
+        if placed.incomplete:
+            add_loss(self._losses, Loss("buffer", placed.number, placed.number, placed.time))
+            return
+        for tap in self._taps:
+            tap.append(placed)
+        if self._camera.live:
+            self._put_at_once(placed)
+        else:
+            self._put_waiting(placed)
+
+    def _put_at_once(self, frame: CameraFrame) -> None:
+        if self._queue.full():  # nobody else puts anything in
+            add_loss(self._losses, Loss(self._drop_cause(), frame.number, frame.number, frame.time))
+        else:
+            self._queue.put_nowait(self._entry(frame))
+
+    def _put_waiting(self, frame: CameraFrame) -> None:
+        entry = self._entry(frame)
+        while not self._stop.is_set():
+            try:
+                self._queue.put(entry, timeout=_POLL_S)
+            except Full:
+                continue
+            return
+
+    def _entry(self, frame: CameraFrame | None) -> Entry:
+        """Return what goes into the queue, with all that happened since the last."""
+        losses, self._losses = tuple(self._losses), []
+        notes, self._notes = tuple(self._notes), []
+        return Entry(frame, losses, notes)
+
+    def _note(self, kind: str, **detail: object) -> None:
+        self._notes.append(Note(self._wall.now(), kind, detail))
+
+    def _watch_clock(self) -> None:
+        """Note when the system's clock was set."""
+        now = time.monotonic()
+        if now - self._clock_looked_at < _CLOCK_INTERVAL_S:
+            return
+        self._clock_looked_at = now
+        step = self._wall.step()
+        if abs(step - self._clock_step) > _CLOCK_STEP_S:
+            self._note("clock_step", seconds=round(step - self._clock_step, 6))
+            self._clock_step = step

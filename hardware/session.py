@@ -1,0 +1,321 @@
+"""The writing side of one recording: what of the queue goes into the sinks, and when it ends."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Literal
+
+from hardware.acquisition import Acquisition, Entry
+from hardware.disk import DiskGuard, DiskState
+from hardware.frame import CameraFrame
+from hardware.losses import CAUSES, Cause, Loss, Note
+from hardware.recording import (
+    ProgressCallback,
+    RecordLimit,
+    RecordProgress,
+    RecordSummary,
+    Saving,
+    StopFlag,
+    StoppedBy,
+)
+from hardware.sinks import Sinks
+
+_REPORT_S = 0.25
+_LOOK_S = 1.0  # between looks at the disk and the size
+_RATE_REPORTS = 20  # reports over which rates are taken
+_LIMIT_SLACK_S = 1e-6  # Unix times are no more exact than that
+_REST_S = 30.0  # that may be spent on what is queued when the recording is asked to end
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the recorder was asked while it runs.
+
+    Attributes
+    ----------
+    what : to start or stop saving, or to write down a mark.
+    text : the reason, or the mark.
+    at_ns : when, by the monotonic clock: frames that arrived before are treated as if it had not been.
+    """
+
+    what: Literal["start", "stop", "mark"]
+    text: str
+    at_ns: int
+
+
+class Session:
+    """Takes frames out of the queue of an acquisition and writes them.
+
+    Parameters
+    ----------
+    acquisition, sinks : where frames come from and go to.
+    commands : from other threads.
+    limit, saving : when to end, and what to write.
+    queue_frames : how many frames may wait; as many are kept for before a trigger, at most.
+    disk, size : see `Recorder`.
+    progress : called a few times per second, and at the end.
+    """
+
+    def __init__(
+        self,
+        acquisition: Acquisition,
+        sinks: Sinks,
+        commands: SimpleQueue[Command],
+        *,
+        limit: RecordLimit,
+        saving: Saving,
+        queue_frames: int,
+        disk: DiskGuard | None,
+        size: Callable[[], int] | None,
+        progress: ProgressCallback | None,
+    ) -> None:
+        self._acquisition = acquisition
+        self._sinks = sinks
+        self._arriving = commands
+        self._commands: deque[Command] = deque()
+        self._limit = limit
+        self._saving = saving
+        self._kept: deque[Entry] = deque(maxlen=queue_frames)
+        self._queue_frames = queue_frames
+        self._disk = disk
+        self._size = size
+        self._progress = progress
+        self._is_saving = False
+        self._began = self._looked = time.monotonic()
+        self._reports = deque([(self._began, 0, 0)], maxlen=_RATE_REPORTS)
+        self._disk_state: DiskState | None = None
+        self._is_warned = False
+        self._first: CameraFrame | None = None
+        self._last: CameraFrame | None = None
+        self._written = 0
+        self._lost: dict[Cause, int] = dict.fromkeys(CAUSES, 0)
+        self._stopped_by: StoppedBy | None = None
+        self._ended: float | None = None
+
+    def summary(self) -> RecordSummary:
+        """Return what the recording came to."""
+        seconds = (self._ended or time.monotonic()) - self._began
+        return RecordSummary(
+            frames=self._written, lost=dict(self._lost), seconds=seconds, stopped_by=self._stopped_by
+        )
+
+    def run(self, flags: Mapping[StoppedBy, StopFlag | None]) -> StoppedBy:
+        """Write frames until there is a reason to end, then what is queued."""
+        try:
+            if self._saving.at_once and self._saving.start_at is None:
+                self._start(None)
+            stopped_by = self._until_stopped(flags)
+            self._acquisition.request_stop()
+            if stopped_by in ("interrupt", "stop", "disk"):
+                self._write_rest()
+            self._stopped_by = stopped_by
+        except BaseException:
+            self._give_up_rest()
+            raise
+        finally:
+            self._ended = time.monotonic()
+            self._report(last=True)
+        self._say_the_end(stopped_by)
+        return stopped_by
+
+    def _until_stopped(self, flags: Mapping[StoppedBy, StopFlag | None]) -> StoppedBy:
+        try:
+            for entry in self._acquisition.entries():
+                self._obey(entry)
+                if entry is not None and not self._handle(entry):
+                    return "limit"
+                self._report()
+                reason = self._look() or next(
+                    (reason for reason, flag in flags.items() if flag is not None and flag.is_set()), None
+                )
+                if reason is not None:
+                    return reason
+        except KeyboardInterrupt:
+            return "interrupt"
+        return "end"
+
+    def _write_rest(self) -> None:
+        deadline = time.monotonic() + _REST_S
+        for entry in self._acquisition.entries():
+            if entry is None:
+                continue
+            if time.monotonic() < deadline:
+                if not self._handle(entry):
+                    return
+            elif self._is_saving and entry.frame is not None:
+                frame = entry.frame
+                self._lose(Loss(self._sinks.drop_cause(), frame.number, frame.number, frame.time))
+
+    def _give_up_rest(self) -> None:
+        """Count what is queued as lost, since something failed."""
+        self._acquisition.request_stop()
+        for entry in self._acquisition.entries():
+            if self._is_saving and entry is not None:
+                for loss in entry.losses:
+                    self._lost[loss.cause] += loss.count
+                self._lost[self._sinks.drop_cause()] += entry.frame is not None
+
+    def _obey(self, entry: Entry | None) -> None:
+        """Do what was asked before this entry came."""
+        while True:
+            try:
+                self._commands.append(self._arriving.get_nowait())
+            except Empty:
+                break
+        frame = None if entry is None else entry.frame
+        while self._commands and (
+            entry is None or (frame is not None and self._commands[0].at_ns <= frame.arrived_ns)
+        ):
+            command = self._commands.popleft()
+            moment = self._acquisition.wall.at(command.at_ns)
+            if command.what == "start":
+                self._start(Note(moment, "saving_started", {"reason": command.text}))
+            elif command.what == "stop":
+                self._stop(Note(moment, "saving_stopped", {"reason": command.text}))
+            elif self._is_saving:
+                self._sinks.note(Note(moment, "mark", {"text": command.text}))
+
+    def _start(self, note: Note | None) -> None:
+        """Begin to write, what was kept first."""
+        if self._is_saving:
+            return
+        self._sinks.open()
+        self._is_saving = True
+        if note is not None:
+            self._sinks.note(note)
+        for place, entry in enumerate(self._kept):
+            self._save(entry, whole=place > 0)
+        self._kept.clear()
+
+    def _stop(self, note: Note) -> None:
+        if self._is_saving:
+            self._sinks.note(note)
+            self._is_saving = False
+
+    def _handle(self, entry: Entry) -> bool:
+        """Write or keep an entry; return False once the limit is reached."""
+        if self._is_saving:
+            return self._save(entry)
+        start_at = self._saving.start_at
+        if (
+            start_at is not None
+            and entry.frame is not None
+            and entry.frame.time >= start_at
+            and not self._written
+        ):
+            self._start(Note(entry.frame.time, "saving_started", {"reason": "it was time"}))
+            return self._save(entry, whole=False)
+        for note in entry.notes:
+            self._sinks.note(note)  # if any is open
+        self._keep(entry)
+        return True
+
+    def _keep(self, entry: Entry) -> None:
+        """Keep an entry for as long as it may be asked for."""
+        if not self._saving.pre_trigger_s or entry.frame is None:
+            return
+        self._kept.append(Entry(entry.frame, entry.losses))
+        oldest = entry.frame.time - self._saving.pre_trigger_s
+        while (first := self._kept[0].frame) is not None and first.time < oldest:
+            self._kept.popleft()
+
+    def _save(self, entry: Entry, *, whole: bool = True) -> bool:
+        """Write an entry; return False once the limit is reached.
+
+        Parameters
+        ----------
+        whole : with what was lost before its frame; not so for the first that is saved.
+        """
+        end = self._end_time()
+        frame = entry.frame
+        if whole:
+            for note in entry.notes:
+                self._sinks.note(note)
+            for loss in entry.losses:
+                if loss.time < end:
+                    self._lose(loss)
+        if frame is None:
+            return True
+        if frame.time >= end:
+            return False
+        self._write(frame)
+        return self._written != self._limit.frames
+
+    def _write(self, frame: CameraFrame) -> None:
+        try:
+            taken = self._sinks.append(frame)
+        except BaseException:
+            self._lost[self._sinks.drop_cause()] += 1
+            raise
+        if not taken:
+            self._lose(Loss("encoder", frame.number, frame.number, frame.time))
+            return
+        self._first = self._first or frame
+        self._last = frame
+        self._written += 1
+
+    def _end_time(self) -> float:
+        """Return the time from which frames are beyond the limit."""
+        until = float("inf") if self._limit.until is None else self._limit.until
+        if self._limit.seconds is None or self._first is None:
+            return until
+        return min(until, self._first.time + self._limit.seconds - _LIMIT_SLACK_S)
+
+    def _lose(self, loss: Loss) -> None:
+        self._lost[loss.cause] += loss.count
+        self._sinks.note(loss.note())
+
+    def _look(self) -> StoppedBy | None:
+        """Look at disk, size and clock, once a second; return why to end, if there is a reason."""
+        now = time.monotonic()
+        if now - self._looked < _LOOK_S:
+            return None
+        self._looked = now
+        if self._limit.until is not None and self._acquisition.wall.now() > self._limit.until + _LOOK_S:
+            return "limit"  # no frame comes that would tell
+        if self._limit.bytes is not None and self._size is not None and self._size() >= self._limit.bytes:
+            return "limit"
+        return self._look_at_disk(self._disk) if self._disk is not None else None
+
+    def _look_at_disk(self, disk: DiskGuard) -> StoppedBy | None:
+        state = self._disk_state = disk.look()
+        if not self._is_saving:
+            return None
+        if state.free < disk.reserve:
+            return "disk"
+        if not self._is_warned and state.seconds_left is not None and state.seconds_left < disk.warn_s:
+            self._is_warned = True
+            detail = {"free": state.free, "seconds_left": round(state.seconds_left)}
+            self._sinks.note(Note(self._acquisition.wall.now(), "disk_low", detail))
+        return None
+
+    def _say_the_end(self, stopped_by: StoppedBy) -> None:
+        summary = self.summary()
+        lost = {cause: count for cause, count in summary.lost.items() if count}
+        detail = {"captured": summary.captured, "written": summary.frames, "lost": lost, "reason": stopped_by}
+        self._sinks.note(Note(self._acquisition.wall.now(), "recording_ended", detail))
+
+    def _report(self, *, last: bool = False) -> None:
+        now = time.monotonic()
+        if self._progress is None or not (last or now - self._reports[-1][0] >= _REPORT_S):
+            return
+        since, written, taken = self._reports[0]
+        self._reports.append((now, self._written, self._acquisition.taken))
+        span = now - since
+        self._progress(
+            RecordProgress(
+                frames=self._written,
+                seconds=now - self._began,
+                rate=(self._written - written) / span if span > 0 else 0.0,
+                camera_rate=(self._acquisition.taken - taken) / span if span > 0 else 0.0,
+                time=None if self._last is None else self._last.time,
+                lost=dict(self._lost),
+                queued=self._acquisition.queued,
+                queue_frames=self._queue_frames,
+                saving=self._is_saving,
+                camera=self._acquisition.state,
+                disk=self._disk_state,
+            )
+        )
