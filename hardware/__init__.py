@@ -28,9 +28,12 @@ from hardware.errors import (
     SourceError,
 )
 from hardware.frame import CameraFrame
+from hardware.job import CameraJob
 from hardware.losses import CAUSES, Cause, EventSink
 from hardware.recorder import Recorder
 from hardware.recording import RecordLimit, RecordProgress, RecordSummary, Saving
+from hardware.rig_recorder import Outcome, RigRecorder
+from hardware.store_sink import StoreSink, StoreSpec
 
 __all__ = [
     "CAMERAS",
@@ -41,6 +44,7 @@ __all__ = [
     "CameraFinder",
     "CameraFrame",
     "CameraIdentity",
+    "CameraJob",
     "CameraMaker",
     "CameraNotFoundError",
     "CameraSettings",
@@ -54,14 +58,18 @@ __all__ = [
     "FolderMeter",
     "FoundCamera",
     "HardwareError",
+    "Outcome",
     "RecordLimit",
     "RecordProgress",
     "RecordSummary",
     "Recorder",
+    "RigRecorder",
     "Saving",
     "SettingError",
     "SimulatedCamera",
     "SourceError",
+    "StoreSink",
+    "StoreSpec",
     "frames",
     "open_camera",
 ]

@@ -81,9 +81,16 @@ class Recorder:
         """What the recording came to so far, also if it failed; None before it began."""
         return None if self._session is None else self._session.summary()
 
-    def start_saving(self, reason: str = "asked") -> None:
-        """Begin to write frames, from any thread; those kept from before come first."""
-        self._commands.put(Command("start", reason, time.monotonic_ns()))
+    def start_saving(self, reason: str = "asked", *, at_ns: int | None = None) -> None:
+        """Begin to write frames, from any thread; those kept from before come first.
+
+        Parameters
+        ----------
+        reason : goes into the events.
+        at_ns : by the monotonic clock, which all processes of a machine share: frames that arrive from then
+            on are written. None for now.
+        """
+        self._commands.put(Command("start", reason, time.monotonic_ns() if at_ns is None else at_ns))
 
     def stop_saving(self, reason: str = "asked") -> None:
         """Write no more frames until `start_saving`, from any thread; the camera goes on."""

@@ -76,6 +76,7 @@ class RecordProgress:
     Attributes
     ----------
     frames : written.
+    taken : that came from the camera, saved or not.
     seconds : since the start, by the clock on the wall.
     rate : frames written per second, over the last seconds.
     camera_rate : frames that came from the camera per second, over the last seconds.
@@ -88,6 +89,7 @@ class RecordProgress:
     """
 
     frames: int
+    taken: int
     seconds: float
     rate: float
     camera_rate: float

@@ -164,10 +164,13 @@ class Session:
                 self._commands.append(self._arriving.get_nowait())
             except Empty:
                 break
-        frame = None if entry is None else entry.frame
-        while self._commands and (
-            entry is None or (frame is not None and self._commands[0].at_ns <= frame.arrived_ns)
-        ):
+        if entry is None:
+            now_ns = time.monotonic_ns()
+        elif entry.frame is not None:
+            now_ns = entry.frame.arrived_ns
+        else:
+            return
+        while self._commands and self._commands[0].at_ns <= now_ns:
             command = self._commands.popleft()
             moment = self._acquisition.wall.at(command.at_ns)
             if command.what == "start":
@@ -307,6 +310,7 @@ class Session:
         self._progress(
             RecordProgress(
                 frames=self._written,
+                taken=self._acquisition.taken,
                 seconds=now - self._began,
                 rate=(self._written - written) / span if span > 0 else 0.0,
                 camera_rate=(self._acquisition.taken - taken) / span if span > 0 else 0.0,

@@ -1,0 +1,129 @@
+"""The store of one camera as a sink of its recorder."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+import imgstore
+from hardware.errors import SettingError
+from hardware.frame import CameraFrame
+from imgstore import DEFAULT_FORMAT, Frame, FrameSpec, StreamWriter
+
+DEVICE_STREAM = "device"
+"""The stream in which a store keeps what a device with a clock of its own said of each frame."""
+
+_DEVICE_COLUMNS = ("device_number", "device_ns", "arrived_ns")
+_UNKNOWN = -1
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSpec:
+    """What store a recording goes into.
+
+    Attributes
+    ----------
+    path : folder that does not exist yet.
+    format, settings, chunksize : see `imgstore.create`.
+    chunk_s : seconds in a chunk, instead of `chunksize`.
+    metadata : what to keep in `metadata.yaml`.
+    columns : the part of each frame that is kept, (first, end) as fractions of the width; (0, 0.5) is the
+        left half of two cameras side by side.
+    """
+
+    path: Path
+    format: str = DEFAULT_FORMAT
+    settings: str | None = None
+    chunksize: int | None = None
+    chunk_s: float | None = None
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    columns: tuple[float, float] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if self.chunksize is not None and self.chunk_s is not None:
+            raise SettingError("a chunk ends after so many frames or seconds; give one of them")
+        if self.chunk_s is not None and not self.chunk_s > 0:
+            raise SettingError(f"a chunk lasts more than 0 seconds, not {self.chunk_s}")
+        if not 0 <= self.columns[0] < self.columns[1] <= 1:
+            raise SettingError(f"columns are two fractions of the width, in order, not {self.columns}")
+
+
+class StoreSink:
+    """Writes frames, what happens beside them, and what the device said of them into a new store.
+
+    Parameters
+    ----------
+    store : which.
+    spec : of the frames as they come.
+    rate : of the camera, frames per second; None if unknown.
+
+    Raises what `imgstore.create` raises, and SettingError for a chunk in seconds of a camera without a rate.
+    """
+
+    def __init__(self, store: StoreSpec, spec: FrameSpec, rate: float | None) -> None:
+        self._rate = rate
+        self._columns = tuple(round(part * spec.columns) for part in store.columns)
+        first, end = self._columns
+        self._is_part = (first, end) != (0, spec.columns)
+        self._writer = imgstore.create(
+            store.path,
+            (spec.rows, end - first, *spec.shape[2:]),
+            spec.dtype,
+            format=store.format,
+            settings=store.settings,
+            chunksize=_chunksize(store, rate),
+            metadata=store.metadata,
+        )
+        self._device: StreamWriter | None = None
+        self._is_first = True
+
+    @property
+    def path(self) -> Path:
+        """Folder of the store."""
+        return self._writer.path
+
+    def append(self, frame: Frame) -> None:
+        """Write the next frame. Raises what `StoreWriter.append` raises."""
+        kept = frame
+        if self._is_part:
+            kept = replace(frame, image=np.ascontiguousarray(frame.image[:, slice(*self._columns)]))
+        self._writer.append(kept)
+        if isinstance(frame, CameraFrame):
+            self._keep_device(frame)
+
+    def append_event(self, kind: str, time: float | None = None, **detail: object) -> None:
+        """Write down that something happened. Raises ChunkError."""
+        self._writer.append_event(kind, time, **detail)
+
+    def append_extra(self, record: Mapping[str, object]) -> None:
+        """Write a record beside the last frame. Raises ChunkError, TypeError."""
+        self._writer.append_extra(record)
+
+    def close(self) -> None:
+        """Finish the store. Closing twice is harmless."""
+        self._writer.close()
+
+    def _keep_device(self, frame: CameraFrame) -> None:
+        """Keep what the device said, if it has a clock of its own: the raw values behind number and time."""
+        if self._is_first:
+            self._is_first = False
+            if frame.device_ns is not None:
+                rate = self._rate if self._rate and math.isfinite(self._rate) else 1.0
+                self._device = self._writer.stream(DEVICE_STREAM, _DEVICE_COLUMNS, rate, np.int64)
+        if self._device is not None:
+            number = _UNKNOWN if frame.device_number is None else frame.device_number
+            device_ns = _UNKNOWN if frame.device_ns is None else frame.device_ns
+            self._device.append(np.array([[number, device_ns, frame.arrived_ns]]), frame.time)
+
+
+def _chunksize(store: StoreSpec, rate: float | None) -> int | None:
+    if store.chunk_s is None:
+        return store.chunksize
+    if not rate:
+        raise SettingError(
+            f"a chunk of {store.chunk_s:g} s cannot be counted: the camera does not say its rate; "
+            "ask it for one, or give the frames of a chunk"
+        )
+    return max(round(store.chunk_s * rate), 1)
