@@ -28,12 +28,14 @@ from imgstore.errors import (
     UnknownNameError,
     VideoError,
 )
+from imgstore.events import Event
 from imgstore.findings import SEVERITIES, Finding, Severity, Verification
 from imgstore.formats import FORMATS, FormatSettings
 from imgstore.frame import Frame, FrameSequence, FrameSink, FrameSource, FrameSpec, Image
 from imgstore.index import Gap, find_gaps
 from imgstore.interrupt import deferred_interrupt
 from imgstore.layout import replacing
+from imgstore.lost import LostFrames
 from imgstore.matching import ClockFit
 from imgstore.multi import AlignedStores, FrameSet, open_many
 from imgstore.reader import StoreReader, open
@@ -84,6 +86,7 @@ __all__ = [
     "Converted",
     "DirectoryImgStore",
     "EmptyStoreError",
+    "Event",
     "Exported",
     "Finding",
     "FormatSettings",
@@ -100,6 +103,7 @@ __all__ = [
     "Gap",
     "Image",
     "ImgstoreError",
+    "LostFrames",
     "MetadataError",
     "MissingDependencyError",
     "NotAStoreError",

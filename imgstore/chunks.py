@@ -9,6 +9,7 @@ import numpy as np
 from imgstore.cache import CACHE_FILENAME
 from imgstore.checksums import keep_checksums, keeps_checksums
 from imgstore.errors import ChunkError, FrameFormatError
+from imgstore.events import EVENTS_FILENAME
 from imgstore.extra import EXTRA_SUFFIXES, find_extra
 from imgstore.index import ChunkIndex, save_chunk_index
 from imgstore.layout import chunk_name, find_chunks, journal_path, list_store
@@ -57,7 +58,7 @@ def insert_chunk(
 
 
 def remove_chunks(root: Path, suffix: str) -> None:
-    """Remove all chunks in `root`, with their indexes, extra data and streams.
+    """Remove all chunks in `root`, with their indexes, extra data and streams, and what happened meanwhile.
 
     Parameters
     ----------
@@ -67,7 +68,8 @@ def remove_chunks(root: Path, suffix: str) -> None:
         journal_path(root, journal).unlink()
     for file in stream_files(root):
         file.unlink(missing_ok=True)
-    (root / CACHE_FILENAME).unlink(missing_ok=True)
+    for name in (CACHE_FILENAME, EVENTS_FILENAME):
+        (root / name).unlink(missing_ok=True)
     if keeps_checksums(root):
         keep_checksums(root)
     for chunk in find_chunks(root, suffix):

@@ -41,7 +41,7 @@ class ExtraWriter:
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Write one record. Raises TypeError if it holds what JSON cannot, ChunkError if the disk refuses."""
-        data = _dumped(record).encode()
+        data = to_json(record).encode()
         try:
             if self._file < 0:
                 self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
@@ -277,7 +277,8 @@ def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(by, ignore_index=True, kind="stable") if by else table.reset_index(drop=True)
 
 
-def _dumped(record: Mapping[str, Any]) -> str:
+def to_json(record: Mapping[str, Any]) -> str:
+    """Return a record of any JSON-like values as one line of ASCII. Raises TypeError."""
     try:
         text = json.dumps(record, default=plain)
     except TypeError:  # if it is for a key, which `default` is not asked about

@@ -222,6 +222,22 @@ def write_whole(file: FileIO, data: memoryview) -> None:
         data = data[file.write(data) :]
 
 
+def append_whole(handle: int, data: bytes) -> None:
+    """Write all of `data` at the end of a file that was opened to be appended to, or nothing of it.
+
+    Raises OSError; should the disk not even take back a part, it stays there.
+    """
+    size = os.fstat(handle).st_size
+    left = memoryview(data)
+    try:
+        while left:
+            left = left[os.write(handle, left) :]
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(handle, size)
+        raise
+
+
 def check_plain(path: Path) -> os.stat_result:
     """Return the status of a file of a store. Raises OSError unless it is a plain file.
 

@@ -19,6 +19,7 @@ from imgstore.chunk import find_chunk
 from imgstore.contents import Contents, Progress, read_contents
 from imgstore.encoding import decoder
 from imgstore.errors import ClosedError, FrameIndexError, FrameNotFoundError
+from imgstore.events import Event, EventReader
 from imgstore.extra import find_extra, load_extra
 from imgstore.flyhostel import ticks_per_second
 from imgstore.follow import Follower
@@ -26,6 +27,7 @@ from imgstore.formats import FORMATS, ChunkFormat, ChunkReader
 from imgstore.frame import Frame, FrameSpec, Image
 from imgstore.index import Gap, Numbers, StoreIndex, TimeMatch, Times, find_gaps
 from imgstore.layout import writer_state
+from imgstore.lost import LostFrames, find_lost
 from imgstore.metadata import DIRECTORY_CLASS, StoreMetadata, find_metadata, load_metadata
 from imgstore.options import AS_STORED, Crop, ReadOptions
 from imgstore.samples import StreamSpec
@@ -113,6 +115,7 @@ class StoreReader:
         self._ticks = 1 if raw_times else ticks_per_second(metadata.store, self._index.times)
         if self._ticks != 1:
             self._index = self._index.in_seconds(self._ticks)
+        self._events = EventReader(root)
         self._open: OrderedDict[int, ChunkReader] = OrderedDict()
         self._lock = RLock()
         self._process = os.getpid()
@@ -172,7 +175,7 @@ class StoreReader:
     @property
     def problems(self) -> tuple[str, ...]:
         """What is missing or broken, a line each; empty if all is well."""
-        return self._contents.problems
+        return (*self._contents.problems, *self._events.load().problems(self._events.path))
 
     def chunk_range(self, chunk: int) -> range:
         """Return the indices of the frames in `chunk`."""
@@ -214,6 +217,29 @@ class StoreReader:
         """Where the camera's numbers jump, in the order of the frames."""
         return find_gaps(self.numbers)
 
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What happened beside the frames, in the order of writing; also of a store that is being written.
+
+        They are looked for every time. Lines that are no events are left out, and named in `problems`.
+        """
+        return self._events.load().events
+
+    @property
+    def lost(self) -> tuple[LostFrames, ...]:
+        """Frames that the camera took and that are not here, in order, each stretch with when and the cause.
+
+        These are the numbers that are `missing`, and what the events say was lost besides: before the first
+        frame, after the last, and where the camera counts none. What is missing since saving was stopped
+        until it was started again is not lost; see `unsaved`.
+        """
+        return find_lost(self._index, self.events)[0]
+
+    @property
+    def unsaved(self) -> list[Gap]:
+        """Numbers that are missing because saving had been stopped for a while, by the events."""
+        return find_lost(self._index, self.events)[1]
+
     @overload
     def __getitem__(self, key: int, /) -> Frame: ...
     @overload
@@ -238,7 +264,7 @@ class StoreReader:
         try:
             at = self._index.at(index)
         except FrameIndexError as exc:
-            raise FrameIndexError("; ".join([str(exc), *self.problems])) from None
+            raise FrameIndexError("; ".join([str(exc), *self._contents.problems])) from None
         chunk, offset = self._index.locate(at)
         if self._process != os.getpid():
             self._after_fork()

@@ -17,6 +17,7 @@ from imgstore.chunk import chunk_path, index_stem
 from imgstore.contents import is_empty_chunk, read_contents
 from imgstore.decoder import open_container
 from imgstore.errors import ChunkError
+from imgstore.events import EVENTS_FILENAME, mend_events
 from imgstore.extra import EXTRA_SUFFIX, mend_records
 from imgstore.formats.growing import LastPacket, as_muxed, held_back
 from imgstore.formats.video import VideoFormat, presentation_times
@@ -91,6 +92,10 @@ def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
     for tail in root.glob(".*.tail"):
         tail.unlink()  # what it held is in the video now
     _mend_extra(root, metadata, contents.unfinished, done)
+    try:
+        mend_events(root)
+    except OSError as exc:
+        done.problems.append(f"{root / EVENTS_FILENAME} could not be mended: {exc.strerror}")
     for chunk in find_chunks(root, metadata.suffix):
         images = chunk_path(root, chunk, metadata.suffix)
         if is_empty_chunk(images):

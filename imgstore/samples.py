@@ -12,7 +12,6 @@ import re
 import struct
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +22,7 @@ import numpy.typing as npt
 
 from imgstore.errors import ChunkError, SettingsError
 from imgstore.index import StoreIndex, Times
-from imgstore.layout import chunk_name
+from imgstore.layout import append_whole, chunk_name
 
 Samples = npt.NDArray[Any]
 
@@ -196,7 +195,6 @@ class BlockWriter:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
         except OSError as exc:
             raise ChunkError(f"the samples {path} cannot be made ({exc.strerror})") from exc
-        self._size = 0
         about = {
             "name": spec.name,
             "columns": spec.columns,
@@ -247,15 +245,10 @@ class BlockWriter:
             self._file = -1
 
     def _write(self, data: bytes) -> None:
-        left = memoryview(data)
         try:
-            while left:
-                left = left[os.write(self._file, left) :]
+            append_whole(self._file, data)  # else nothing after a half would be read
         except OSError as exc:
-            with suppress(OSError):
-                os.ftruncate(self._file, self._size)  # else nothing after the half would be read
             raise ChunkError(f"the samples {self._path} cannot be written ({exc.strerror})") from exc
-        self._size += len(data)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from imgstore.chunk import chunk_path, index_stem
 from imgstore.chunk_check import ChunkCheck, ChunkRows, Tally
 from imgstore.contents import Progress, is_empty_chunk, missing_chunks
 from imgstore.errors import ChunkError, MetadataError, UnknownNameError
+from imgstore.events import EVENTS_FILENAME, load_events
 from imgstore.extra import EXTRA_SUFFIXES
 from imgstore.findings import SEVERITIES, Finding, Verification, first_of, not_too_many, shown
 from imgstore.index import ChunkIndex, StoreIndex, join_indexes, load_chunk_index
@@ -30,13 +31,17 @@ from imgstore.layout import (
     list_store,
     writer_state,
 )
+from imgstore.lost import GAP, claim_of
 from imgstore.metadata import StoreMetadata, find_metadata, load_metadata
 from imgstore.reader import format_of
 from imgstore.samples import SAMPLES_NAME
 from imgstore.sqlite_index import FILENAME as SQLITE_FILENAME
 from imgstore.sqlite_index import check_same
 
-_OWN_FILES = (METADATA_FILENAME, LOCK_FILENAME, CACHE_FILENAME, CHECKSUMS_FILENAME, SQLITE_FILENAME)
+_OWN_FILES = (
+    *(METADATA_FILENAME, LOCK_FILENAME, CACHE_FILENAME, CHECKSUMS_FILENAME, EVENTS_FILENAME),
+    SQLITE_FILENAME,
+)
 _RESULTS = ".tracks.h5"
 _REPAIR = "run `ethostore repair`"
 _STEPS = 1000  # how often progress is told at most
@@ -52,8 +57,8 @@ def verify(
     """Read everything in a store, and say what is wrong with it. Nothing is changed.
 
     Every frame is decoded, and counted against index and journal; files are compared with their checksums
-    where these were recorded; numbers, times and extra data are looked through. Of a store that is being
-    written, what is not finished is checked as far as it is whole.
+    where these were recorded; numbers, times, extra data and events are looked through. Of a store that is
+    being written, what is not finished is checked as far as it is whole.
 
     Parameters
     ----------
@@ -80,7 +85,7 @@ def verify(
     search = _Search(file.parent, metadata)
     findings = [*search.look_around()]
     rows, whole = search.rows()
-    findings += [*search.problems, *search.check_copies(whole), *_check_order(whole)]
+    findings += [*search.problems, *search.check_copies(whole), *search.check_events(), *_check_order(whole)]
     counter = _Counter(len(whole), progress)
     stop = Event()
     check = ChunkCheck(
@@ -267,6 +272,24 @@ class _Search:
                 check_same(self._root / SQLITE_FILENAME, whole)
             except ChunkError as exc:
                 yield Finding("warning", SQLITE_FILENAME, f"{exc}; write it again with save_index()")
+
+    def check_events(self) -> Iterator[Finding]:
+        """Yield what is wrong with the file of events."""
+        found = load_events(self._root)
+        if found.problem:
+            yield Finding("error", EVENTS_FILENAME, found.problem)
+        yield from first_of(
+            Finding("error", EVENTS_FILENAME, f"line {line} is no event") for line in found.broken
+        )
+        if found.torn and not self.live:
+            yield Finding("warning", EVENTS_FILENAME, f"its last line was not all written; {_REPAIR}")
+        yield from first_of(
+            Finding(
+                "warning", EVENTS_FILENAME, f"the gap at {event.time} s does not say which frames were lost"
+            )
+            for event in found.events
+            if event.kind == GAP and claim_of(event) is None
+        )
 
     def _check_cache(self) -> Iterator[Finding]:
         cache = load_cache(self._root)

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -16,6 +17,7 @@ from imgstore.checksums import ChecksumRecorder, keep_checksums
 from imgstore.chunk import OpenChunk
 from imgstore.encoding import check_encoding
 from imgstore.errors import ChunkError, ClosedError, FrameFormatError, NotAStoreError, StoreExistsError
+from imgstore.events import Event, EventLog
 from imgstore.extra import stamp
 from imgstore.formats import FORMATS, ChunkFormat, FormatSettings
 from imgstore.frame import Frame, FrameSpec
@@ -124,7 +126,8 @@ class StoreWriter:
     """Takes frames, in the order in which they are to be read; made by `create`.
 
     Threads of its own open the next chunk before it is needed, finish the last one, record its checksums, and
-    sync once a second, so that `append` waits for none of these.
+    sync once a second, so that `append` waits for none of these. Frames and records are appended by one
+    thread at a time, samples of streams and events by any.
 
     Parameters
     ----------
@@ -163,6 +166,7 @@ class StoreWriter:
         self._helper = ThreadPoolExecutor(1, "store-writer")
         self._streams = Streams(root, chunk_format.suffix)
         self._checksums = ChecksumRecorder(root, chunk_format.suffix)
+        self._events = EventLog(root)
         self._syncer = _Syncer(self._sync)
 
     @property
@@ -224,6 +228,29 @@ class StoreWriter:
         number, time = (int(self._last.number), float(self._last.time)) if self._last else (None, None)
         self._current(roll=False).append_extra(stamp(record, number, time, self._count - 1))
 
+    def append_event(self, kind: str, time: float | None = None, **detail: object) -> None:
+        """Write down what happened, from any thread; once this returns, it survives the death of the process.
+
+        Parameters
+        ----------
+        kind : a word; `FORMAT.md` has the kinds that mean something to readers: "gap", "mark" ...
+        time : when, Unix seconds by the clock of the frames' times; None for now.
+        detail : what else is known, any JSON-like values.
+
+        Raises
+        ------
+        FrameFormatError
+            The kind is no word, the time no number, or it takes more than 64 KiB. Nothing was written.
+        TypeError
+            A value is not JSON-like.
+        ChunkError
+            The disk refused. What was appended before is kept.
+        ClosedError
+            The writer is closed.
+        """
+        self._check_mine()
+        self._events.append(Event(clock.time() if time is None else time, kind, detail))
+
     def stream(
         self, name: str, columns: Sequence[str], rate: float, dtype: npt.DTypeLike = np.float64
     ) -> StreamWriter:
@@ -272,6 +299,7 @@ class StoreWriter:
             ending.callback(self._release)
             ending.callback(self._helper.shutdown)
             ending.callback(self._checksums.close)
+            ending.callback(self._events.close)
             ending.callback(self._streams.close)
             self._finish_last()
         self._syncer.check()
@@ -291,6 +319,14 @@ class StoreWriter:
         self.close()
 
     def _check(self) -> None:
+        """Raise what a helper could not, and see `_check_mine`."""
+        self._check_mine()
+        self._syncer.check()
+        if self._finishing is not None and self._finishing.done():
+            self._wait_for_finishing()
+
+    def _check_mine(self) -> None:
+        """Raise ClosedError if nothing can be appended, or not by this process."""
         if self._closed:
             raise ClosedError(f"the store {self._root} is closed; nothing more can be appended")
         if self._process != os.getpid():
@@ -298,9 +334,6 @@ class StoreWriter:
                 f"the store {self._root} is written by process {self._process}; a process forked from it "
                 "cannot append, but can make a store of its own"
             )
-        self._syncer.check()
-        if self._finishing is not None and self._finishing.done():
-            self._wait_for_finishing()
 
     def _current(self, *, roll: bool = True) -> OpenChunk:
         """Return the chunk to append to, a new one if there is none or (`roll`) if it is full."""
@@ -352,11 +385,11 @@ class StoreWriter:
 
     def _sync(self) -> None:
         chunk = self._chunk
-        try:
-            self._streams.sync()
-        finally:
+        with ExitStack() as all_of_them:  # from the last to the first, whatever goes wrong
+            all_of_them.callback(self._events.sync)
             if chunk is not None:
-                chunk.sync()
+                all_of_them.callback(chunk.sync)
+            self._streams.sync()
 
 
 class _Syncer:

@@ -8,11 +8,14 @@ import typer
 
 import imgstore
 import tracking
-from imgstore import FrameNotFoundError, StoreReader
+from imgstore import FrameNotFoundError, Gap, LostFrames, StoreReader
 from tools.alignment import readable_alignment, summarize_alignment
 from tools.console import duration_text, folder_size, show, size_text
 
-_MOST_GAPS = 5
+_MOST_SHOWN = 5
+_LONGEST_DETAIL = 60  # characters
+_LONGEST_STEP_S = 1e12
+_TOLD_APART = ("gap", "clock_step")  # kinds of events that have lines of their own
 
 
 def info(
@@ -25,7 +28,7 @@ def info(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
-    """Say what a recording holds: frames, lost ones and when, times, rate, chunks, size, format, state.
+    """Say what a recording holds: frames, times, rate, format, which were lost, when and why, what happened.
 
     The state is *complete*, *recording* while a writer has the store open, or *interrupted* if a writer died.
 
@@ -93,6 +96,12 @@ def summarize(reader: StoreReader) -> dict[str, Any]:
         "last_number": None,
         "missing_numbers": 0,
         "gaps": [],
+        "lost": [_lost_facts(reader, lost) for lost in reader.lost],
+        "unsaved": [],
+        "events": [
+            {"time": local_text(reader, event.time), "kind": event.kind, "detail": dict(event.detail)}
+            for event in reader.events
+        ],
         "first_time": None,
         "last_time": None,
         "duration_s": 0.0,
@@ -117,16 +126,8 @@ def _frame_facts(reader: StoreReader) -> dict[str, Any]:
         "first_number": int(numbers[0]),
         "last_number": int(numbers[-1]),
         "missing_numbers": int(np.ptp(numbers)) + 1 - len(np.unique(numbers)),
-        "gaps": [
-            {
-                "frames": gap.count,
-                "first_number": gap.first,
-                "last_number": gap.last,
-                "after": local_text(reader, float(times[gap.index - 1])),
-                "before": local_text(reader, float(times[gap.index])),
-            }
-            for gap in reader.missing
-        ],
+        "gaps": [_gap_facts(reader, gap) for gap in reader.missing],
+        "unsaved": [_gap_facts(reader, gap) for gap in reader.unsaved],
     }
     known = times[np.isfinite(times)]
     if len(known):
@@ -140,6 +141,28 @@ def _frame_facts(reader: StoreReader) -> dict[str, Any]:
     return facts
 
 
+def _gap_facts(reader: StoreReader, gap: Gap) -> dict[str, Any]:
+    return {
+        "frames": gap.count,
+        "first_number": gap.first,
+        "last_number": gap.last,
+        "after": local_text(reader, float(reader.times[gap.index - 1])),
+        "before": local_text(reader, float(reader.times[gap.index])),
+    }
+
+
+def _lost_facts(reader: StoreReader, lost: LostFrames) -> dict[str, Any]:
+    return {
+        "frames": lost.count,
+        "estimated": lost.estimated,
+        "cause": lost.cause,
+        "first_number": lost.first,
+        "last_number": lost.last,
+        "after": None if lost.after is None else local_text(reader, lost.after),
+        "before": None if lost.before is None else local_text(reader, lost.before),
+    }
+
+
 def local_text(reader: StoreReader, time: float) -> str:
     """Return a time as ISO 8601 in the store's zone, or as it stands if it is no such time."""
     try:
@@ -148,20 +171,67 @@ def local_text(reader: StoreReader, time: float) -> str:
         return f"{time} s"
 
 
+def _lost_lines(facts: dict[str, Any]) -> dict[str, str]:
+    """Return how many frames were lost for every cause, and when, and how many were not to be saved."""
+    causes: dict[str, list[dict[str, Any]]] = {}
+    for lost in facts["lost"]:
+        causes.setdefault(lost["cause"] or "unknown cause", []).append(lost)
+    lines = {f"lost, {cause}": _gaps_text(causes[cause]) for cause in sorted(causes)}
+    if facts["unsaved"]:
+        lines["not saved"] = f"{_gaps_text(facts['unsaved'])}; saving was stopped"
+    return lines if causes else {"lost": "none", **lines}
+
+
 def _gaps_text(gaps: list[dict[str, Any]]) -> str:
     """Return where frames are missing, the largest gaps if there are many."""
-    if not gaps:
-        return "none"
-    largest = sorted(gaps, key=lambda gap: -gap["frames"])[:_MOST_GAPS]
-    shown = "; ".join(
-        f"{gap['frames']} ({gap['first_number']} to {gap['last_number']}) after {gap['after']}"
-        for gap in sorted(largest, key=lambda gap: gap["after"])
-    )
-    lost = sum(gap["frames"] for gap in gaps)
+    largest = sorted(gaps, key=lambda gap: -gap["frames"])[:_MOST_SHOWN]
+    shown = "; ".join(_gap_text(gap) for gap in gaps if any(gap is one for one in largest))
+    missing = sum(gap["frames"] for gap in gaps)
+    about = "about " if any(gap.get("estimated") for gap in gaps) else ""
     rest = (
         f"; the {len(largest)} largest of {len(gaps)}, --json lists all" if len(gaps) > len(largest) else ""
     )
-    return f"{lost} frames in {len(gaps)}: {shown}{rest}"
+    return f"{about}{missing} frames in {len(gaps)}: {shown}{rest}"
+
+
+def _gap_text(gap: dict[str, Any]) -> str:
+    counted = gap["first_number"] is not None
+    last = f" to {gap['last_number']}" if gap["frames"] > 1 else ""
+    which = f" ({gap['first_number']}{last})" if counted else ""
+    about = "about " if gap.get("estimated") else ""
+    when = f"after {gap['after']}" if gap["after"] else f"before {gap['before'] or 'the first frame'}"
+    return f"{about}{gap['frames']}{which} {when}"
+
+
+def _event_lines(events: list[dict[str, Any]]) -> dict[str, str]:
+    """Return when the clock was set, and what else happened; the last events if there are many."""
+    steps = [event for event in events if event["kind"] == "clock_step"]
+    others = [event for event in events if event["kind"] not in _TOLD_APART]
+    lines = {"clock steps": [_step_text(event) for event in steps], "events": [*map(_event_text, others)]}
+    return {
+        name: f"{len(texts)}: {'; '.join(texts[-_MOST_SHOWN:])}"
+        + f"; the last {_MOST_SHOWN}, --json lists all" * (len(texts) > _MOST_SHOWN)
+        for name, texts in lines.items()
+        if texts
+    }
+
+
+def _step_text(event: dict[str, Any]) -> str:
+    seconds = event["detail"].get("seconds")
+    known = isinstance(seconds, int | float) and abs(seconds) < _LONGEST_STEP_S
+    size = f"{seconds:+.6g} s" if known else "by an unknown time"
+    return f"{size} at {event['time']}"
+
+
+def _event_text(event: dict[str, Any]) -> str:
+    """Return an event as people read it; what a stranger wrote in it cannot move the cursor."""
+    detail = ", ".join(
+        f"{name} {item}" for name, item in event["detail"].items() if item not in (None, "")
+    )
+    detail = detail if detail.isprintable() else ascii(detail)[1:-1]
+    if len(detail) > _LONGEST_DETAIL:
+        detail = f"{detail[: _LONGEST_DETAIL - 3]}..."
+    return f"{event['kind']} at {event['time']}{detail and f' ({detail})'}"
 
 
 def _readable(facts: dict[str, Any]) -> dict[str, object]:
@@ -173,7 +243,8 @@ def _readable(facts: dict[str, Any]) -> dict[str, object]:
         "format": f"{facts['format']}, {'lossless' if facts['lossless'] else 'lossy'}",
         "frames": f"{facts['frames']}, {columns}x{rows} {'colour' if channels else 'grey'} {facts['dtype']}",
         "numbers": f"{facts['first_number']} to {facts['last_number']}, {facts['missing_numbers']} missing",
-        "gaps": _gaps_text(facts["gaps"]),
+        **_lost_lines(facts),
+        **_event_lines(facts["events"]),
         "times": f"{facts['first_time']} to {facts['last_time']} ({facts['timezone']})",
         "duration": f"{duration_text(facts['duration_s'])} at {rate}",
         "chunks": f"{facts['chunks']} of up to {facts['chunksize']} frames",

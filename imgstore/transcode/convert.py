@@ -20,6 +20,7 @@ from imgstore.layout import journal_path
 from imgstore.metadata import STORE_KEY, StoreMetadata, find_metadata, load_metadata
 from imgstore.options import AS_STORED, Crop, ReadOptions
 from imgstore.reader import StoreReader
+from imgstore.transcode.events import copy_events
 from imgstore.transcode.pieces import Piece, PieceWriter, Recipe, is_finished
 from imgstore.transcode.staging import staged
 from imgstore.transcode.workers import Worker, run_tasks
@@ -69,8 +70,8 @@ def convert(
 ) -> Converted:
     """Make a new store of a store: frames keep their numbers, times and extra data, the store its metadata.
 
-    Chunks are written one by one, or several at a time in processes of their own. A call that was interrupted
-    or killed goes on where it stopped when it is made again. A store that is still being written is converted
+    What happened while it was recorded, its events, goes along. Chunks are written one by one, or several at
+    a time in processes of their own. A call that was interrupted or killed goes on where it stopped when it is made again. A store that is still being written is converted
     up to the frame that it holds now.
 
     Parameters
@@ -130,6 +131,7 @@ def convert(
             Run(workers, progress, force),
             source=root,
             format=name,
+            complete=partial(copy_events, root),
         )
 
 
@@ -203,6 +205,7 @@ def encode_store(
     *,
     source: Path,
     format: str,  # noqa: A002
+    complete: Callable[[Path], None] = lambda folder: None,
 ) -> Converted:
     """Encode all frames of a recording into a new store.
 
@@ -215,6 +218,7 @@ def encode_store(
     run : how to go about it.
     source : where the recording lies.
     format : of the chunks, as the caller named it.
+    complete : called with the folder that holds all chunks, to put the rest into it.
     """
     if not len(frames):
         raise EmptyStoreError(f"{source} holds no frames")
@@ -226,7 +230,9 @@ def encode_store(
         ]
         settings = parse_settings(store["settings"]) or FormatSettings()
         worker = PieceWriter(open_source, Recipe(root, format, frames.spec, settings, store))
-        return fill(root, worker, pieces, destination, run, suffix=store.get("extension", ""))
+        made = fill(root, worker, pieces, destination, run, suffix=store.get("extension", ""))
+        complete(root)
+        return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from imgstore.transcode.convert import (
     keep_origin,
     open_frames,
 )
+from imgstore.transcode.events import cut_events
 from imgstore.transcode.packets import copy_packets, list_packets
 from imgstore.transcode.pieces import Piece, PieceWriter, Recipe, remove_chunk
 from imgstore.transcode.span import RangeBy, find_range
@@ -60,7 +61,8 @@ def cut(
 
     Chunks of which every frame is wanted are copied, and so are single images, and the packets of a video
     from a keyframe on. Only the frames of a video before its first keyframe in the range are encoded again;
-    they become a chunk of their own. Frames keep number and time, and are otherwise counted from 0.
+    they become a chunk of their own. Frames keep number and time, and are otherwise counted from 0. Events go
+    with the frames during which they happened.
 
     The first chunks may be short, which the format allows; loopbio's `extract_only_frame` and `reindex` take
     it that all chunks but the last have `chunksize` frames, and then are of no use. `convert` fills chunks.
@@ -87,7 +89,10 @@ def cut(
             worker = _Cutter(root, _recipe(folder, reader.metadata, store, frames.start))
             suffix = reader.metadata.suffix
             run = Run(1, progress, force)
-            return fill(folder, worker, list(_pieces(reader, frames)), Path(destination), run, suffix=suffix)
+            pieces = list(_pieces(reader, frames))
+            made = fill(folder, worker, pieces, Path(destination), run, suffix=suffix)
+            cut_events(reader, frames, folder)
+            return made
 
 
 @dataclass(frozen=True, slots=True)

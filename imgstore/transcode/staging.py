@@ -17,6 +17,7 @@ import yaml
 from imgstore.cache import CACHE_FILENAME
 from imgstore.checksums import CHECKSUMS_FILENAME
 from imgstore.errors import NotAStoreError, StoreExistsError, StoreInUseError
+from imgstore.events import EVENTS_FILENAME
 from imgstore.layout import LOCK_FILENAME, METADATA_FILENAME, StoreLock, sync, writer_state
 from imgstore.metadata import STORE_KEY, save_metadata
 from imgstore.safe_yaml import parse_yaml
@@ -31,6 +32,7 @@ _OWN_NAMES = (
     CACHE_FILENAME,
     SQLITE_FILENAME,
     CHECKSUMS_FILENAME,
+    EVENTS_FILENAME,
 )
 _OWN_PATTERN = re.compile(r"\d{6,}(\..+)?|\.\d{6,}\..+|\..+\.partial")
 _NEW_EVERY_TIME = ("uuid", "created_utc")
