@@ -16,7 +16,7 @@ from hardware.errors import HardwareError, SettingError
 from hardware.job import CameraJob, renamed
 from hardware.recorder import Recorder
 from hardware.recording import RecordProgress, RecordSummary, StopFlag
-from imgstore import deferred_interrupt
+from imgstore import ImgstoreError, deferred_interrupt
 
 RigProgress: TypeAlias = Callable[[Mapping[str, RecordProgress]], None]
 """Called with how far each camera is, a few times a second."""
@@ -52,7 +52,8 @@ class RigRecorder:
     """Records cameras together.
 
     Each runs in a process of its own. When all of them give frames, or after fifteen seconds those that do,
-    saving starts at one moment for all. A process that is killed is started again, into stores beside the first.
+    saving starts at one moment for all. A process that is killed is started again, into stores beside the
+    first.
 
     Parameters
     ----------
@@ -63,11 +64,10 @@ class RigRecorder:
         names = [job.name for job in jobs]
         stores = [store.path for job in jobs for store in job.stores]
         if not names or len({*names}) < len(names) or len({*stores}) < len(stores):
-            raise SettingError(
-                f"a rig has cameras with names and stores of their own, not {', '.join(names) or 'none'}"
-            )
+            told = ", ".join(names) or "none"
+            raise SettingError(f"a rig has cameras with names and stores of their own, not {told}")
         self._hands = [_Hand(job) for job in jobs]
-        self._saves_at_once = all(job.saving.at_once for job in jobs)
+        self._saves_at_once = all(job.saving.at_once and job.saving.start_at is None for job in jobs)
 
     def start_saving(self, reason: str = "asked") -> None:
         """Begin to write frames, of all cameras from the same moment on."""
@@ -189,16 +189,15 @@ class _Hand:
         self.connection.close()
         if self._summary is not None or self._error is not None:
             return
-        how = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
-        if self._is_ending or self._attempt == _MOST_ATTEMPTS:
-            self._error = f"its process died ({how}), {self._attempt} times in all"
-        else:
+        killed = code is not None and code < 0
+        if killed and not self._is_ending and self._attempt < _MOST_ATTEMPTS:
             self.start()
+        else:
+            how = signal.Signals(-code).name if code is not None and killed else f"exit code {code}"
+            self._error = f"its process died ({how}); that was attempt {self._attempt}"
 
     def _send(self, order: _Order) -> None:
-        with contextlib.suppress(
-            BrokenPipeError, ConnectionResetError
-        ):  # it died, which is noticed elsewhere
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it died, which `listen` notices
             self.connection.send(order)
 
 
@@ -239,9 +238,7 @@ class _Ears:
 
 def _record(job: CameraJob, connection: Connection) -> None:
     """Record one camera; the whole of its process."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C goes to all processes, and is the parent's to answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent answers it
     summary, error = None, None
     try:
         recorder = job.recorder()
@@ -257,7 +254,7 @@ def _record(job: CameraJob, connection: Connection) -> None:
             recorder.run(report, ears.end)
         finally:
             summary = recorder.summary
-    except (HardwareError, OSError, ValueError, RuntimeError) as exc:
+    except (HardwareError, ImgstoreError) as exc:
         error = str(exc)
     with contextlib.suppress(OSError):
         connection.send((summary, error))
