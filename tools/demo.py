@@ -16,7 +16,7 @@ import tracking
 from hardware import CameraSettings, Recorder, RecordLimit, SimulatedCamera, open_camera
 from imgstore import FrameSink, FrameSpec, StoreExistsError
 from tools.console import err, out, show, stage_bars
-from tools.record import progress_line
+from tools.record_display import display
 from tracking import Retracked, Score
 
 LAYOUT = "sleep-monitor-20tube"
@@ -71,8 +71,8 @@ def _film(camera: SimulatedCamera, store: Path, seconds: float) -> None:
         ]
 
     recorder = Recorder(camera, open_sinks, limit=RecordLimit(seconds=seconds))
-    with progress_line(store) as progress:
-        recorder.run(progress)
+    with display({store.name: camera.rate}, as_json=False) as watch:
+        recorder.run(lambda progress: watch({store.name: progress}))
 
 
 def _score(done: Retracked, camera: SimulatedCamera) -> Score:

@@ -71,8 +71,8 @@ def convert(
     """Make a new store of a store: frames keep their numbers, times and extra data, the store its metadata.
 
     What happened while it was recorded, its events, goes along. Chunks are written one by one, or several at
-    a time in processes of their own. A call that was interrupted or killed goes on where it stopped when it is made again. A store that is still being written is converted
-    up to the frame that it holds now.
+    a time in processes of their own. A call that was interrupted or killed goes on where it stopped when it
+    is made again. A store that is still being written is converted up to the frame that it holds now.
 
     Parameters
     ----------

@@ -147,6 +147,14 @@ def test_of_several_stores_offset_drift_and_common_frames_are_said(make_store, t
     assert "do not overlap in time" in said
 
 
+def sum_of(output):
+    """Return the last event of a recording, which sums it up; every line before is one, too."""
+    events = [json.loads(line) for line in output.splitlines()]
+    assert [event["event"] for event in events[:-1]] == ["progress"] * (len(events) - 1)
+    assert events[-1]["event"] == "ended"
+    return events[-1]
+
+
 @pytest.mark.parametrize("chunk_format", imgstore.FORMATS.names())
 def test_every_format_can_be_recorded_and_seen(tmp_path, chunk_format):
     try:
@@ -168,7 +176,7 @@ def test_every_format_can_be_recorded_and_seen(tmp_path, chunk_format):
         "--json",
         cwd=tmp_path,
     )
-    facts = json.loads(done.stdout)
+    facts = sum_of(done.stdout)
     assert (facts["frames"], facts["dropped"], facts["stopped_by"]) == (5, 0, "limit")
     ethostore("frame", "a.store", "out.png", "--number", 3, cwd=tmp_path)
     with imgstore.open(tmp_path / "a.store") as store:
@@ -203,8 +211,8 @@ def test_ctrl_c_leaves_a_whole_store(tmp_path):
     time.sleep(1)
     recording.send_signal(signal.SIGINT)
     output, errors = recording.communicate(timeout=60)
-    assert recording.returncode == 0, errors
-    facts = json.loads(output)
+    assert recording.returncode in (0, 3), errors  # a busy machine loses frames of a simulated camera
+    facts = sum_of(output)
     assert facts["stopped_by"] == "interrupt"
     with imgstore.open(tmp_path / "a.store") as store:
         assert store.state == "complete"
@@ -228,7 +236,7 @@ def test_a_recording_that_the_system_ends_is_whole(tmp_path):
     time.sleep(0.5)
     recording.terminate()
     output, _ = recording.communicate(timeout=60)
-    assert json.loads(output)["stopped_by"] == "stop"
+    assert sum_of(output)["stopped_by"] == "stop"
     with imgstore.open(tmp_path / "a.store") as store:
         assert store.state == "complete"
         assert len(store) > 0

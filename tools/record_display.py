@@ -1,0 +1,193 @@
+"""What a recording shows while it runs, a table, lines, or JSON for machines; and the keys that it obeys."""
+
+import json
+import select
+import sys
+import termios
+import threading
+import time
+import tty
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol, TypeAlias
+
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from hardware import RecordProgress
+from tools.console import duration_text, err, json_text, size_text
+
+Watch: TypeAlias = Callable[[Mapping[str, RecordProgress]], None]
+"""Takes how far each camera is, by its name."""
+
+_JSON_INTERVAL_S = 1.0
+_LINE_INTERVAL_S = 10.0
+_KEY_POLL_S = 0.1
+
+
+class Controls(Protocol):
+    """What the keys reach: a `Recorder`, or a `RigRecorder`."""
+
+    def start_saving(self, reason: str = "asked") -> None: ...
+    def stop_saving(self, reason: str = "asked") -> None: ...
+    def mark(self, text: str) -> None: ...
+
+
+@contextmanager
+def display(asked: Mapping[str, float | None], *, as_json: bool) -> Iterator[Watch]:
+    """Show how a recording goes, as suits where it is shown.
+
+    Parameters
+    ----------
+    asked : the cameras, and the rates they were asked for.
+    as_json : write events to standard output, a JSON object a line.
+    """
+    if as_json:
+        yield _every(_JSON_INTERVAL_S, _print_json)
+    elif not err.is_terminal:
+        yield _every(_LINE_INTERVAL_S, _print_lines)
+    else:
+        with Live(console=err, auto_refresh=False, transient=True) as live:
+
+            def show(progress: Mapping[str, RecordProgress]) -> None:
+                live.update(Group(_table(progress, asked), _KEYS), refresh=True)
+
+            yield _every(0.25, show)
+
+
+def json_event(kind: str, facts: Mapping[str, object]) -> None:
+    """Write an event of the recording to standard output, as a line of JSON."""
+    line = json.dumps(json.loads(json_text({"event": kind, "time": time.time(), **facts})))
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def keys(controls: Controls, stop: threading.Event) -> Iterator[None]:
+    """Obey single keys while a recording runs, if it runs on a terminal: s, m, q."""
+    if not (err.is_terminal and sys.stdin.isatty()):
+        yield
+        return
+    ended = threading.Event()
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+    listener = threading.Thread(target=_listen, args=(controls, stop, ended), name="keys")
+    listener.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        listener.join()
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+_KEYS = Text("s: start saving   p: pause saving   m: mark this moment   q: quit", style="dim")
+
+
+def _listen(controls: Controls, stop: threading.Event, ended: threading.Event) -> None:
+    marks = 0
+    while not ended.is_set():
+        if not select.select([sys.stdin], [], [], _KEY_POLL_S)[0]:
+            continue
+        key = sys.stdin.read(1).lower()
+        if key == "s":
+            controls.start_saving("key")
+        elif key == "p":
+            controls.stop_saving("key")
+        elif key == "m":
+            marks += 1
+            controls.mark(f"key {marks}")
+        elif key == "q":
+            stop.set()
+
+
+def _every(seconds: float, show: Watch) -> Watch:
+    """Return what shows so often."""
+    shown = time.monotonic()
+
+    def watch(progress: Mapping[str, RecordProgress]) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if progress and now - shown >= seconds:
+            shown = now
+            show(progress)
+
+    return watch
+
+
+def _table(progress: Mapping[str, RecordProgress], asked: Mapping[str, float | None]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("camera", "", "frames", "rate", "asked", "lost", "queue", "disk", "time"):
+        table.add_column(name, justify="left" if name in ("camera", "", "lost") else "right", no_wrap=True)
+    for name, now in progress.items():
+        rate = asked.get(name)
+        table.add_row(
+            name,
+            _state(now),
+            f"{now.frames:,}",
+            f"{now.camera_rate:.1f}/s",
+            f"{rate:g}/s" if rate else "-",
+            Text(_lost(now), style="bold red" if now.dropped else ""),
+            f"{now.queued}/{now.queue_frames}",
+            _disk(now),
+            duration_text(round(now.seconds, 1)),
+        )
+    return table
+
+
+def _state(now: RecordProgress) -> Text:
+    if now.camera == "lost":
+        return Text("camera lost, looking for it", style="bold red")
+    if now.camera == "ended":
+        return Text("ending")
+    return Text("saving", style="green") if now.saving else Text("not saving", style="yellow")
+
+
+def _lost(now: RecordProgress) -> str:
+    """Return what was lost, by cause: "12 (camera 10, queue 2)"."""
+    by_cause = ", ".join(f"{cause} {count}" for cause, count in now.lost.items() if count)
+    return f"{now.dropped} ({by_cause})" if by_cause else "none"
+
+
+def _disk(now: RecordProgress) -> str:
+    if now.disk is None:
+        return "-"
+    left = now.disk.seconds_left
+    return f"{size_text(now.disk.free)} free" + (
+        f", for {duration_text(round(left))}" if left is not None else ""
+    )
+
+
+def _print_lines(progress: Mapping[str, RecordProgress]) -> None:
+    for name, now in progress.items():
+        err.print(
+            f"{name}: {_state(now).plain}, {now.frames} frames, {now.camera_rate:.1f}/s, lost {_lost(now)}, "
+            f"queue {now.queued}/{now.queue_frames}, {_disk(now)}",
+            markup=False,
+        )
+
+
+def _print_json(progress: Mapping[str, RecordProgress]) -> None:
+    for name, now in progress.items():
+        json_event("progress", {"camera": name, **progress_facts(now)})
+
+
+def progress_facts(now: RecordProgress) -> dict[str, object]:
+    """Return how far a camera is, for machines."""
+    return {
+        "state": now.camera,
+        "saving": now.saving,
+        "frames": now.frames,
+        "taken": now.taken,
+        "rate": round(now.rate, 3),
+        "camera_rate": round(now.camera_rate, 3),
+        "lost": dict(now.lost),
+        "queued": now.queued,
+        "queue_frames": now.queue_frames,
+        "frame_time": now.time,
+        "seconds": round(now.seconds, 3),
+        "disk_free": None if now.disk is None else now.disk.free,
+        "disk_seconds_left": None if now.disk is None else now.disk.seconds_left,
+    }
