@@ -3,6 +3,7 @@
 `open_camera("simulated")` gives a camera, `frames(camera)` its frames, `Recorder` writes them down.
 """
 
+from hardware.callback import Callback, FrameFunction, as_record, find_function
 from hardware.camera import (
     CAMERAS,
     FINDERS,
@@ -40,6 +41,7 @@ __all__ = [
     "CAUSES",
     "FINDERS",
     "SOURCES",
+    "Callback",
     "Camera",
     "CameraFinder",
     "CameraFrame",
@@ -57,6 +59,7 @@ __all__ = [
     "EventSink",
     "FolderMeter",
     "FoundCamera",
+    "FrameFunction",
     "HardwareError",
     "Outcome",
     "RecordLimit",
@@ -70,6 +73,8 @@ __all__ = [
     "SourceError",
     "StoreSink",
     "StoreSpec",
+    "as_record",
+    "find_function",
     "frames",
     "open_camera",
 ]

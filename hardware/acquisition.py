@@ -83,6 +83,7 @@ class Acquisition:
         self._thread = threading.Thread(target=self._run, name="acquisition", daemon=True)
         self._spec: FrameSpec | None = None
         self.error: Exception | None = None
+        self.tap_error: Exception | None = None
         self.state: CameraState = "running"
         self.taken = 0
 
@@ -206,12 +207,21 @@ class Acquisition:
         if placed.incomplete:
             add_loss(self._losses, Loss("buffer", placed.number, placed.number, placed.time))
             return
-        for tap in self._taps:
-            tap.append(placed)
+        self._show(placed)
         if self._camera.live:
             self._put_at_once(placed)
         else:
             self._put_waiting(placed)
+
+    def _show(self, frame: CameraFrame) -> None:
+        """Give a frame to the taps. One that fails gets no more: a recording does not end for its viewers."""
+        for tap in self._taps:
+            try:
+                tap.append(frame)
+            except Exception as exc:  # noqa: BLE001  # raised by the recorder, when it has ended
+                self._taps = [other for other in self._taps if other is not tap]
+                self.tap_error = self.tap_error or exc
+                self._note("tap_failed", reason=str(exc))
 
     def _put_at_once(self, frame: CameraFrame) -> None:
         if self._queue.full():  # nobody else puts anything in

@@ -79,3 +79,11 @@ class EventSink(Protocol):
 
     def append_event(self, kind: str, time: float | None = None, **detail: object) -> None:
         """Write down that something happened."""
+
+
+@runtime_checkable
+class RecordSink(Protocol):
+    """A sink that also keeps records of extra data, as the writer of a store does."""
+
+    def append_extra(self, record: Mapping[str, object], /) -> None:
+        """Write a record beside the last frame."""

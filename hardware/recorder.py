@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from queue import SimpleQueue
 
@@ -100,6 +100,10 @@ class Recorder:
         """Write down that something happened now, from any thread."""
         self._commands.put(Command("mark", text, time.monotonic_ns()))
 
+    def append_extra(self, record: Mapping[str, object]) -> None:
+        """Write a JSON-like record into the extra data, from any thread, while frames are saved."""
+        self._commands.put(Command("record", "", time.monotonic_ns(), record))
+
     def run(self, progress: ProgressCallback | None = None, stop: StopFlag | None = None) -> RecordSummary:
         """Record until a limit is reached, the camera ends, `stop` is set, or Ctrl-C.
 
@@ -149,8 +153,14 @@ class Recorder:
             )
             acquisition.start()
             stopped_by = session.run({"interrupt": interrupt, "stop": stop})
+            acquisition.stop()
+            for tap in self._taps:
+                tap.close()
+            session.finish(stopped_by)
             if acquisition.error is not None and stopped_by != "limit":
                 raise acquisition.error
+            if acquisition.tap_error is not None:
+                raise acquisition.tap_error
         return session.summary()
 
     def _queue_length(self, spec: FrameSpec) -> int:

@@ -35,14 +35,16 @@ class Command:
 
     Attributes
     ----------
-    what : to start or stop saving, or to write down a mark.
+    what : to start or stop saving, to write down a mark, or a record of extra data.
     text : the reason, or the mark.
+    record : the record.
     at_ns : when, by the monotonic clock: frames that arrived before are treated as if it had not been.
     """
 
-    what: Literal["start", "stop", "mark"]
+    what: Literal["start", "stop", "mark", "record"]
     text: str
     at_ns: int
+    record: Mapping[str, object] | None = None
 
 
 class Session:
@@ -117,8 +119,15 @@ class Session:
         finally:
             self._ended = time.monotonic()
             self._report(last=True)
-        self._say_the_end(stopped_by)
         return stopped_by
+
+    def finish(self, stopped_by: StoppedBy) -> None:
+        """Write what was still ordered, and how it ended. The camera and the taps have ended."""
+        self._obey(None)
+        summary = self.summary()
+        lost = {cause: count for cause, count in summary.lost.items() if count}
+        detail = {"captured": summary.captured, "written": summary.frames, "lost": lost, "reason": stopped_by}
+        self._sinks.note(Note(self._acquisition.wall.now(), "recording_ended", detail))
 
     def _until_stopped(self, flags: Mapping[StoppedBy, StopFlag | None]) -> StoppedBy:
         try:
@@ -177,6 +186,8 @@ class Session:
                 self._start(Note(moment, "saving_started", {"reason": command.text}))
             elif command.what == "stop":
                 self._stop(Note(moment, "saving_stopped", {"reason": command.text}))
+            elif self._is_saving and command.record is not None:
+                self._sinks.record(command.record)
             elif self._is_saving:
                 self._sinks.note(Note(moment, "mark", {"text": command.text}))
 
@@ -293,12 +304,6 @@ class Session:
             detail = {"free": state.free, "seconds_left": round(state.seconds_left)}
             self._sinks.note(Note(self._acquisition.wall.now(), "disk_low", detail))
         return None
-
-    def _say_the_end(self, stopped_by: StoppedBy) -> None:
-        summary = self.summary()
-        lost = {cause: count for cause, count in summary.lost.items() if count}
-        detail = {"captured": summary.captured, "written": summary.frames, "lost": lost, "reason": stopped_by}
-        self._sinks.note(Note(self._acquisition.wall.now(), "recording_ended", detail))
 
     def _report(self, *, last: bool = False) -> None:
         now = time.monotonic()

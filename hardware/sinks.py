@@ -1,12 +1,13 @@
 """The sinks of a recording: opened together, fed together, and tried again when a disk refuses."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TypeAlias
 
 from hardware.frame import CameraFrame
-from hardware.losses import Cause, EventSink, Note
+from hardware.losses import Cause, EventSink, Note, RecordSink
 from imgstore import ChunkError, FrameSink, FrameSpec
 
 SinkOpener: TypeAlias = Callable[[FrameSpec], Sequence[FrameSink]]
@@ -59,7 +60,13 @@ class Sinks:
         """Hand what happened to those sinks that keep events. Raises ChunkError as `append` does."""
         for sink in self._sinks:
             if isinstance(sink, EventSink):
-                self._insist(lambda sink=sink: sink.append_event(note.kind, note.time, **note.detail))  # type: ignore[misc]
+                self._insist(partial(sink.append_event, note.kind, note.time, **note.detail))
+
+    def record(self, record: Mapping[str, object]) -> None:
+        """Hand a record of extra data to those sinks that keep them. Raises ChunkError as `append` does."""
+        for sink in self._sinks:
+            if isinstance(sink, RecordSink):
+                self._insist(partial(sink.append_extra, record))
 
     def close(self) -> None:
         """Close all sinks, in order, whatever goes wrong."""
