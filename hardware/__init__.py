@@ -17,6 +17,7 @@ from hardware.camera import (
     open_camera,
 )
 from hardware.cameras.simulated import SimulatedCamera
+from hardware.discovery import CameraSearch, find_cameras
 from hardware.errors import (
     CameraNotFoundError,
     CameraStateError,
@@ -39,6 +40,7 @@ __all__ = [
     "CameraIdentity",
     "CameraMaker",
     "CameraNotFoundError",
+    "CameraSearch",
     "CameraSettings",
     "CameraStateError",
     "CameraTimeoutError",
@@ -52,6 +54,7 @@ __all__ = [
     "SettingError",
     "SimulatedCamera",
     "SourceError",
+    "find_cameras",
     "frames",
     "open_camera",
 ]

@@ -9,6 +9,7 @@ import typer
 import imgstore
 from hardware import HardwareError
 from imgstore import ImgstoreError
+from tools.cameras import cameras
 from tools.console import err
 from tools.convert import convert
 from tools.cut import cut
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 for command in (
     demo,
+    cameras,
     record,
     import_,
     info,
