@@ -17,6 +17,7 @@ from hardware.camera import (
     open_camera,
 )
 from hardware.cameras.simulated import SimulatedCamera
+from hardware.checks import LEVELS, CheckResult, CodecSpeed, Level, Machine, RecordingPlan, examine
 from hardware.discovery import CameraSearch, find_cameras
 from hardware.errors import (
     CameraNotFoundError,
@@ -33,6 +34,7 @@ from hardware.recorder import Recorder, RecordLimit, RecordProgress, RecordSumma
 __all__ = [
     "CAMERAS",
     "FINDERS",
+    "LEVELS",
     "SOURCES",
     "Camera",
     "CameraFinder",
@@ -45,15 +47,21 @@ __all__ = [
     "CameraStateError",
     "CameraTimeoutError",
     "CaptureError",
+    "CheckResult",
+    "CodecSpeed",
     "FoundCamera",
     "HardwareError",
+    "Level",
+    "Machine",
     "RecordLimit",
     "RecordProgress",
     "RecordSummary",
     "Recorder",
+    "RecordingPlan",
     "SettingError",
     "SimulatedCamera",
     "SourceError",
+    "examine",
     "find_cameras",
     "frames",
     "open_camera",

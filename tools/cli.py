@@ -14,6 +14,7 @@ from tools.console import err
 from tools.convert import convert
 from tools.cut import cut
 from tools.demo import demo
+from tools.doctor import doctor
 from tools.export import export
 from tools.export_video import export_video
 from tools.extra import extra
@@ -40,6 +41,7 @@ app = typer.Typer(
 for command in (
     demo,
     cameras,
+    doctor,
     record,
     import_,
     info,

@@ -17,6 +17,7 @@ import imgstore
 from hardware import SOURCES, CameraSettings, Recorder, RecordLimit, RecordProgress, open_camera
 from imgstore import DEFAULT_FORMAT, FORMATS, FrameSink, FrameSpec, MetadataError
 from tools.console import duration_text, err, folder_size, parse_pairs, parse_time, show, size_text
+from tools.options import parse_size
 
 _SIZE_INTERVAL_S = 2.0
 
@@ -56,7 +57,7 @@ def record(
     A video keeps its own times and is read as fast as it can be. However it ends, the store is whole.
     """
     settings = CameraSettings(
-        size=_parse_size(size),
+        size=None if size is None else parse_size("--size", size),
         rate=rate,
         colour=colour,
         realtime=realtime,
@@ -142,15 +143,6 @@ def progress_line(store: Path) -> Iterator[Callable[[RecordProgress], None] | No
             live.update(Text("  ".join(parts), overflow="ellipsis", no_wrap=True), refresh=True)
 
         yield update
-
-
-def _parse_size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    columns, _, rows = text.lower().partition("x")
-    if not (columns.isdigit() and rows.isdigit()):
-        raise typer.BadParameter(f"--size is columns x rows, as 1280x960, got {text!r}")
-    return int(rows), int(columns)
 
 
 def parse_start(text: str | None) -> float | None:
