@@ -17,7 +17,16 @@ from hardware.camera import (
     open_camera,
 )
 from hardware.cameras.simulated import SimulatedCamera
-from hardware.checks import LEVELS, CheckResult, CodecSpeed, Level, Machine, RecordingPlan, examine
+from hardware.checks import (
+    LEVELS,
+    CheckResult,
+    CodecSpeed,
+    Level,
+    Machine,
+    RecordingPlan,
+    examine,
+    existing_parent,
+)
 from hardware.discovery import CameraSearch, find_cameras
 from hardware.errors import (
     CameraNotFoundError,
@@ -30,9 +39,28 @@ from hardware.errors import (
 )
 from hardware.frame import CameraFrame
 from hardware.recorder import Recorder, RecordLimit, RecordProgress, RecordSummary
+from hardware.rig import (
+    EXAMPLE_RIG,
+    CameraSpec,
+    DailyWindow,
+    Limits,
+    QueueSize,
+    RigFile,
+    RigFileError,
+    RigProblem,
+    RigSpec,
+    Schedule,
+    Window,
+    load_rig,
+    next_window,
+    parse_rig,
+    read_rig,
+    try_cameras,
+)
 
 __all__ = [
     "CAMERAS",
+    "EXAMPLE_RIG",
     "FINDERS",
     "LEVELS",
     "SOURCES",
@@ -44,25 +72,41 @@ __all__ = [
     "CameraNotFoundError",
     "CameraSearch",
     "CameraSettings",
+    "CameraSpec",
     "CameraStateError",
     "CameraTimeoutError",
     "CaptureError",
     "CheckResult",
     "CodecSpeed",
+    "DailyWindow",
     "FoundCamera",
     "HardwareError",
     "Level",
+    "Limits",
     "Machine",
+    "QueueSize",
     "RecordLimit",
     "RecordProgress",
     "RecordSummary",
     "Recorder",
     "RecordingPlan",
+    "RigFile",
+    "RigFileError",
+    "RigProblem",
+    "RigSpec",
+    "Schedule",
     "SettingError",
     "SimulatedCamera",
     "SourceError",
+    "Window",
     "examine",
+    "existing_parent",
     "find_cameras",
     "frames",
+    "load_rig",
+    "next_window",
     "open_camera",
+    "parse_rig",
+    "read_rig",
+    "try_cameras",
 ]

@@ -24,6 +24,7 @@ from tools.info import info
 from tools.plot import plot
 from tools.record import record
 from tools.repair import repair
+from tools.rig import rig
 from tools.timecodes import timecodes
 from tools.track import track
 from tools.verify import verify
@@ -58,6 +59,8 @@ for command in (
     repair,
 ):
     app.command(command.__name__.strip("_").replace("_", "-"))(command)
+
+app.add_typer(rig, name="rig")
 
 
 def _version(wanted: bool) -> None:

@@ -7,7 +7,7 @@ from hardware.checks.access import check_limits, check_permissions
 from hardware.checks.clock import ClockCheck
 from hardware.checks.codecs import MEASURE_S, CodecSpeed, check_codecs, measure_codecs
 from hardware.checks.connected import check_cameras
-from hardware.checks.disk import check_disk, check_write_speed
+from hardware.checks.disk import check_disk, check_write_speed, existing_parent
 from hardware.checks.machine import LEVELS, CheckResult, Level, Machine
 from hardware.checks.plan import RecordingPlan
 from hardware.checks.processor import check_processor
@@ -25,6 +25,7 @@ __all__ = [
     "Machine",
     "RecordingPlan",
     "examine",
+    "existing_parent",
 ]
 
 Examination = Iterator[CheckResult | CodecSpeed]
