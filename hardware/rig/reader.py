@@ -112,6 +112,10 @@ class _Notes:
         """Note a problem with the setting at a place."""
         self.problems.append(RigProblem(self._line(place) if line is None else line, ".".join(place), what))
 
+    def about(self, section: str) -> bool:
+        """Return whether anything is wrong in a section of the file."""
+        return any(one.name.partition(".")[0] == section for one in self.problems)
+
     def sorted(self) -> tuple[RigProblem, ...]:
         """Return all problems by line."""
         return tuple(sorted(self.problems, key=lambda one: one.line or 0))
@@ -188,8 +192,9 @@ def _read_rig(content: object, notes: _Notes) -> RigSpec | None:
     limits = _read(Limits, "limits", own, notes)
     schedule = _read(Schedule, "schedule", own, notes)
     values = _values(RigSpec, own, (), notes, ("cameras", "defaults", "limits", "schedule"))
-    for place, what in find_conflicts(cameras, values.get("stores", STORE_NAMING), schedule):
-        notes.add(tuple(place.split(".", 1)), what)
+    if cameras or not notes.about("cameras"):  # of cameras that are all wrong enough was said
+        for place, what in find_conflicts(cameras, values.get("stores", STORE_NAMING), schedule):
+            notes.add(tuple(place.split(".", 1)), what)
     if notes.problems:
         return None
     return RigSpec(**values, cameras=cameras, limits=limits, schedule=schedule)
@@ -213,6 +218,9 @@ def _read_cameras(content: object, common: object, notes: _Notes) -> tuple[Camer
 
 def _read_camera(name: str, content: object, shared: Mapping[str, Any], notes: _Notes) -> CameraSpec | None:
     place = ("cameras", name)
+    if content is not None and not isinstance(content, str | Mapping):
+        notes.add(place, f"is a source, as opencv:0, or names and values, not {content!r}")
+        return None
     section = {"source": content} if isinstance(content, str) else _section(content, place, notes)
     if "name" in section:
         notes.add((*place, "name"), f"is what stands before the colon: {name}")

@@ -51,3 +51,33 @@ def test_the_doctor_exits_with_1_if_there_is_a_problem(tmp_path):
     fails("doctor", "--rate", 0, cwd=tmp_path, says="rate is a number of frames per second above 0")
     fails("doctor", "--format", "h265", cwd=tmp_path, says="there is no format")
     fails("doctor", "--size", "big", cwd=tmp_path, says="1280x960", code=2)
+
+
+def test_a_rig_file_is_begun_and_checked(tmp_path):
+    assert "ethostore rig check rig.yaml" in ethostore("rig", "init", cwd=tmp_path).stdout
+    fails("rig", "init", cwd=tmp_path, says="rig.yaml exists already")
+    ethostore("rig", "init", "--force", cwd=tmp_path)
+    text = ethostore("rig", "check", cwd=tmp_path).stdout
+    assert "front   simulated" in text
+    assert "recordings/my run_20" in text
+    facts = json.loads(ethostore("rig", "check", "rig.yaml", "--json", cwd=tmp_path).stdout)
+    assert (facts["ok"], facts["problems"], facts["name"]) == (True, [], "my run")
+    assert facts["cameras"][0]["stores"][0].endswith("/front")
+    assert [path.name for path in tmp_path.iterdir()] == ["rig.yaml"]
+
+
+def test_all_that_is_wrong_with_a_rig_file_is_told_with_line_and_name(tmp_path):
+    (tmp_path / "rig.yaml").write_text("name: x\ncameras:\n  front: {source: simulated, rat: 3}\nlimit: {}\n")
+    done = ethostore("rig", "check", cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert [line.split()[:2] for line in done.stdout.splitlines()[1:3]] == [
+        ["3", "cameras.front.rat"],
+        ["4", "limit"],
+    ]
+    assert "rig.yaml: 2 problems" in done.stdout
+    (tmp_path / "rig.yaml").write_text(
+        "name: x\ncameras:\n  front: {source: simulated, size: 8x8}\nlimits: {until: 2001-01-01 08:00}\n"
+    )
+    facts = json.loads(ethostore("rig", "check", "--json", cwd=tmp_path, check=False).stdout)
+    assert [one["name"] for one in facts["problems"]] == ["cameras.front", "limits.until"]
+    fails("rig", "check", "nowhere.yaml", cwd=tmp_path, says="nowhere.yaml: No such file")
