@@ -18,6 +18,17 @@ from hardware.camera import (
     open_camera,
 )
 from hardware.cameras.simulated import SimulatedCamera
+from hardware.checks import (
+    LEVELS,
+    CheckResult,
+    CodecSpeed,
+    Level,
+    Machine,
+    RecordingPlan,
+    examine,
+    existing_parent,
+)
+from hardware.discovery import CameraSearch, find_cameras
 from hardware.disk import DiskGuard, DiskState, FolderMeter
 from hardware.errors import (
     CameraNotFoundError,
@@ -33,13 +44,33 @@ from hardware.job import CameraJob
 from hardware.losses import CAUSES, Cause, EventSink
 from hardware.recorder import Recorder
 from hardware.recording import RecordLimit, RecordProgress, RecordSummary, Saving
+from hardware.rig import (
+    EXAMPLE_RIG,
+    CameraSpec,
+    DailyWindow,
+    Limits,
+    QueueSize,
+    RigFile,
+    RigFileError,
+    RigProblem,
+    RigSpec,
+    Schedule,
+    Window,
+    load_rig,
+    next_window,
+    parse_rig,
+    read_rig,
+    try_cameras,
+)
 from hardware.rig_recorder import Outcome, RigRecorder
 from hardware.store_sink import StoreSink, StoreSpec
 
 __all__ = [
     "CAMERAS",
     "CAUSES",
+    "EXAMPLE_RIG",
     "FINDERS",
+    "LEVELS",
     "SOURCES",
     "Callback",
     "Camera",
@@ -49,11 +80,16 @@ __all__ = [
     "CameraJob",
     "CameraMaker",
     "CameraNotFoundError",
+    "CameraSearch",
     "CameraSettings",
+    "CameraSpec",
     "CameraStateError",
     "CameraTimeoutError",
     "CaptureError",
     "Cause",
+    "CheckResult",
+    "CodecSpeed",
+    "DailyWindow",
     "DiskGuard",
     "DiskState",
     "EventSink",
@@ -61,20 +97,39 @@ __all__ = [
     "FoundCamera",
     "FrameFunction",
     "HardwareError",
+    "Level",
+    "Limits",
+    "Machine",
     "Outcome",
+    "QueueSize",
     "RecordLimit",
     "RecordProgress",
     "RecordSummary",
     "Recorder",
+    "RecordingPlan",
+    "RigFile",
+    "RigFileError",
+    "RigProblem",
     "RigRecorder",
+    "RigSpec",
     "Saving",
+    "Schedule",
     "SettingError",
     "SimulatedCamera",
     "SourceError",
     "StoreSink",
     "StoreSpec",
+    "Window",
     "as_record",
+    "examine",
+    "existing_parent",
+    "find_cameras",
     "find_function",
     "frames",
+    "load_rig",
+    "next_window",
     "open_camera",
+    "parse_rig",
+    "read_rig",
+    "try_cameras",
 ]

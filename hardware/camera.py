@@ -169,7 +169,12 @@ CAMERAS: Registry[CameraMaker] = Registry(
 CameraFinder: TypeAlias = Callable[[], list[FoundCamera]]
 """Lists the cameras of one kind that are there. Raises MissingDependencyError, HardwareError."""
 
-FINDERS: Registry[CameraFinder] = Registry("kind of camera", {})
+FINDERS: Registry[CameraFinder] = Registry(
+    "kind of camera",
+    {
+        "simulated": "hardware.cameras.simulated:find_simulated",
+    },
+)
 
 SOURCES = "simulated, video:PATH, opencv:INDEX"
 """What a source may look like, for help and messages."""

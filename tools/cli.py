@@ -9,10 +9,12 @@ import typer
 import imgstore
 from hardware import HardwareError
 from imgstore import ImgstoreError
+from tools.cameras import cameras
 from tools.console import err
 from tools.convert import convert
 from tools.cut import cut
 from tools.demo import demo
+from tools.doctor import doctor
 from tools.export import export
 from tools.export_video import export_video
 from tools.extra import extra
@@ -22,6 +24,7 @@ from tools.info import info
 from tools.plot import plot
 from tools.record import record
 from tools.repair import repair
+from tools.rig import rig
 from tools.timecodes import timecodes
 from tools.track import track
 from tools.verify import verify
@@ -38,6 +41,8 @@ app = typer.Typer(
 )
 for command in (
     demo,
+    cameras,
+    doctor,
     record,
     import_,
     info,
@@ -54,6 +59,8 @@ for command in (
     repair,
 ):
     app.command(command.__name__.strip("_").replace("_", "-"))(command)
+
+app.add_typer(rig, name="rig")
 
 
 def _version(wanted: bool) -> None:

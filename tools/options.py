@@ -76,6 +76,14 @@ def _parse_end(option: str, text: str | None, by: RangeBy) -> float | datetime |
         raise typer.BadParameter(f"{option} is a number with --by {by}, got {text!r}") from exc
 
 
+def parse_size(option: str, text: str) -> tuple[int, int]:
+    """Return the (rows, columns) that an option says. Raises typer.BadParameter."""
+    columns, _, rows = text.lower().partition("x")
+    if not (columns.isdecimal() and rows.isdecimal()):
+        raise typer.BadParameter(f"{option} is columns x rows, as 1280x960, got {text!r}")
+    return int(rows), int(columns)
+
+
 def parse_crop(text: str | None) -> tuple[int, int, int, int] | None:
     """Return what --crop says. Raises typer.BadParameter."""
     if text is None:

@@ -26,6 +26,7 @@ from hardware import (
 )
 from imgstore import DEFAULT_FORMAT, FORMATS, ImgstoreError, MetadataError
 from tools.console import duration_text, err, folder_size, out, parse_pairs, parse_time, show, size_text
+from tools.options import parse_size
 from tools.record_display import display, json_event, keys
 
 LOST_FRAMES = 3
@@ -180,7 +181,7 @@ def record(
     *sources, folder = targets
     FORMATS.get(chunk_format)  # a typo is told before the camera is opened
     settings = CameraSettings(
-        size=_parse_size(size),
+        size=None if size is None else parse_size("--size", size),
         rate=rate,
         colour=colour,
         realtime=realtime,
@@ -336,15 +337,6 @@ def _terminated() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _parse_size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    columns, _, rows = text.lower().partition("x")
-    if not (columns.isdigit() and rows.isdigit()):
-        raise typer.BadParameter(f"--size is columns x rows, as 1280x960, got {text!r}")
-    return int(rows), int(columns)
 
 
 def _moment(option: str, text: str | None) -> float | None:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hardware.arena.simulation import Arena, FlyTruth
-from hardware.camera import CameraIdentity, CameraSettings
+from hardware.camera import CameraIdentity, CameraSettings, FoundCamera
 from hardware.clock import Pace, skip_missed
 from hardware.errors import CameraStateError, SettingError, SourceError
 from hardware.frame import CameraFrame
@@ -30,6 +30,13 @@ def open_simulated(address: str, settings: CameraSettings) -> "SimulatedCamera":
         start_time=settings.start_time,
         seed=settings.seed or 0,
     )
+
+
+def find_simulated() -> list[FoundCamera]:
+    """List the simulated cameras."""
+    identity = CameraIdentity("simulated", "arena")
+    modes = f"{_SIZE[1]}x{_SIZE[0]} grey {_RATE:g}/s", f"any size from {_SMALLEST[1]}x{_SMALLEST[0]}"
+    return [FoundCamera("simulated", identity, modes)]
 
 
 class SimulatedCamera:

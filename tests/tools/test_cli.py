@@ -20,6 +20,7 @@ from tests.conftest import ROOT
 from tests.imgstore.test_video import write_video
 
 COMMANDS = (
+    *("cameras", "doctor", "rig"),
     *("demo", "record", "import", "info", "frame", "cut", "convert", "export-video", "timecodes", "extra"),
     *("track", "plot", "export", "verify", "repair"),
 )
