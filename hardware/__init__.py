@@ -16,6 +16,7 @@ from hardware.camera import (
     frames,
     open_camera,
 )
+from hardware.cameras.replay import ReplayCamera, ReplayOptions
 from hardware.cameras.simulated import SimulatedCamera
 from hardware.errors import (
     CameraNotFoundError,
@@ -26,7 +27,9 @@ from hardware.errors import (
     SettingError,
     SourceError,
 )
+from hardware.faults import Exposures, Faults
 from hardware.frame import CameraFrame
+from hardware.pattern import Pattern, read_number
 from hardware.recorder import Recorder, RecordLimit, RecordProgress, RecordSummary
 
 __all__ = [
@@ -43,15 +46,21 @@ __all__ = [
     "CameraStateError",
     "CameraTimeoutError",
     "CaptureError",
+    "Exposures",
+    "Faults",
     "FoundCamera",
     "HardwareError",
+    "Pattern",
     "RecordLimit",
     "RecordProgress",
     "RecordSummary",
     "Recorder",
+    "ReplayCamera",
+    "ReplayOptions",
     "SettingError",
     "SimulatedCamera",
     "SourceError",
     "frames",
     "open_camera",
+    "read_number",
 ]

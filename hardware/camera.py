@@ -162,6 +162,7 @@ CAMERAS: Registry[CameraMaker] = Registry(
     {
         "simulated": "hardware.cameras.simulated:open_simulated",
         "video": "hardware.cameras.replay:open_replay",
+        "store": "hardware.cameras.replay:open_store_replay",
         "opencv": "hardware.cameras.opencv:open_opencv",
     },
 )
@@ -169,9 +170,14 @@ CAMERAS: Registry[CameraMaker] = Registry(
 CameraFinder: TypeAlias = Callable[[], list[FoundCamera]]
 """Lists the cameras of one kind that are there. Raises MissingDependencyError, HardwareError."""
 
-FINDERS: Registry[CameraFinder] = Registry("kind of camera", {})
+FINDERS: Registry[CameraFinder] = Registry(
+    "kind of camera",
+    {
+        "simulated": "hardware.cameras.simulated:find_simulated",
+    },
+)
 
-SOURCES = "simulated, video:PATH, opencv:INDEX"
+SOURCES = "simulated, simulated:pattern, video:PATH, store:PATH, opencv:INDEX"
 """What a source may look like, for help and messages."""
 
 
@@ -180,7 +186,8 @@ def open_camera(source: str, settings: CameraSettings | None = None) -> Camera:
 
     Parameters
     ----------
-    source : "simulated"; "video:PATH"; "opencv:INDEX" or "opencv:/dev/videoN".
+    source : "simulated"; "simulated:pattern"; "video:PATH"; "store:PATH"; "opencv:INDEX" or
+        "opencv:/dev/videoN".
 
     Raises
     ------
