@@ -17,6 +17,7 @@ from hardware.camera import (
     frames,
     open_camera,
 )
+from hardware.cameras.replay import ReplayCamera, ReplayOptions
 from hardware.cameras.simulated import SimulatedCamera
 from hardware.checks import (
     LEVELS,
@@ -39,9 +40,11 @@ from hardware.errors import (
     SettingError,
     SourceError,
 )
+from hardware.faults import Exposures, Faults
 from hardware.frame import CameraFrame
 from hardware.job import CameraJob
 from hardware.losses import CAUSES, Cause, EventSink
+from hardware.pattern import Pattern, read_number
 from hardware.recorder import Recorder
 from hardware.recording import RecordLimit, RecordProgress, RecordSummary, Saving
 from hardware.rig import (
@@ -93,6 +96,8 @@ __all__ = [
     "DiskGuard",
     "DiskState",
     "EventSink",
+    "Exposures",
+    "Faults",
     "FolderMeter",
     "FoundCamera",
     "FrameFunction",
@@ -101,12 +106,15 @@ __all__ = [
     "Limits",
     "Machine",
     "Outcome",
+    "Pattern",
     "QueueSize",
     "RecordLimit",
     "RecordProgress",
     "RecordSummary",
     "Recorder",
     "RecordingPlan",
+    "ReplayCamera",
+    "ReplayOptions",
     "RigFile",
     "RigFileError",
     "RigProblem",
@@ -130,6 +138,7 @@ __all__ = [
     "next_window",
     "open_camera",
     "parse_rig",
+    "read_number",
     "read_rig",
     "try_cameras",
 ]

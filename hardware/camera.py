@@ -162,6 +162,7 @@ CAMERAS: Registry[CameraMaker] = Registry(
     {
         "simulated": "hardware.cameras.simulated:open_simulated",
         "video": "hardware.cameras.replay:open_replay",
+        "store": "hardware.cameras.replay:open_store_replay",
         "opencv": "hardware.cameras.opencv:open_opencv",
     },
 )
@@ -176,7 +177,7 @@ FINDERS: Registry[CameraFinder] = Registry(
     },
 )
 
-SOURCES = "simulated, video:PATH, opencv:INDEX"
+SOURCES = "simulated, simulated:pattern, video:PATH, store:PATH, opencv:INDEX"
 """What a source may look like, for help and messages."""
 
 
@@ -185,7 +186,8 @@ def open_camera(source: str, settings: CameraSettings | None = None) -> Camera:
 
     Parameters
     ----------
-    source : "simulated"; "video:PATH"; "opencv:INDEX" or "opencv:/dev/videoN".
+    source : "simulated"; "simulated:pattern"; "video:PATH"; "store:PATH"; "opencv:INDEX" or
+        "opencv:/dev/videoN".
 
     Raises
     ------

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from hardware import Camera, CameraSettings, open_camera
+import imgstore
+from hardware import Camera, CameraSettings, Pattern, open_camera
 
 VIDEO_FRAMES = 12
 VIDEO_RATE = 25
@@ -33,11 +34,37 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["simulated", "simulated in real time", "video", "video in real time"])
-def make_camera(request: pytest.FixtureRequest, video: Path) -> Callable[[], Camera]:
+@pytest.fixture(scope="session")
+def pattern_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of 12 frames of the pattern at 25 per second."""
+    path = tmp_path_factory.mktemp("store") / "a store [1]"
+    pattern = Pattern(VIDEO_SHAPE)
+    with imgstore.create(path, VIDEO_SHAPE) as writer:
+        for number in range(VIDEO_FRAMES):
+            writer.append(imgstore.Frame(pattern.image(number), number, number, 100 + number / VIDEO_RATE))
+    return path
+
+
+@pytest.fixture(
+    params=[
+        "simulated",
+        "simulated in real time",
+        "simulated:pattern",
+        "simulated:pattern in real time",
+        "simulated:pattern with a clock of its own",
+        "video",
+        "video in real time",
+        "store",
+        "store in real time",
+    ]
+)
+def make_camera(request: pytest.FixtureRequest, video: Path, pattern_store: Path) -> Callable[[], Camera]:
     """What makes a camera of each kind that needs no device."""
-    realtime = request.param.endswith("real time")
-    if request.param.startswith("video"):
-        return lambda: open_camera(f"video:{video}", CameraSettings(realtime=realtime))
-    settings = CameraSettings(size=(240, 320), rate=100, realtime=realtime)
-    return lambda: open_camera("simulated", settings)
+    source, _, how = request.param.partition(" ")
+    realtime = how == "in real time"
+    path = {"video": f":{video}", "store": f":{pattern_store}"}.get(source)
+    if path is not None:
+        return lambda: open_camera(source + path, CameraSettings(realtime=realtime))
+    options = {"drift": 50, "jitter": 0.0001} if how == "with a clock of its own" else {}
+    settings = CameraSettings(size=(240, 320), rate=100, realtime=realtime, options=options)
+    return lambda: open_camera(source, settings)
