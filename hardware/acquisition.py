@@ -54,6 +54,7 @@ class Acquisition:
     give_up_s : seconds after which a lost camera is given up, None for never.
     taps : sinks that get every frame in the thread itself, before the queue: they must not wait.
     drop_cause : says what is in the way when the queue is full.
+    wall : the clock of the recording; None for one that begins now.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Acquisition:
         give_up_s: float | None = None,
         taps: Sequence[FrameSink] = (),
         drop_cause: Callable[[], Cause] = lambda: "queue",
+        wall: WallClock | None = None,
     ) -> None:
         self._camera = camera
         self._silence_s = silence_s
@@ -75,7 +77,7 @@ class Acquisition:
         self._numbering = Numbering()
         self._losses: list[Loss] = []
         self._notes: list[Note] = []
-        self._wall = WallClock()
+        self._wall = wall or WallClock()
         self._clock_looked_at = 0.0
         self._clock_step = 0.0
         self._stop = threading.Event()

@@ -8,6 +8,7 @@ from queue import SimpleQueue
 
 from hardware.acquisition import Acquisition
 from hardware.camera import Camera
+from hardware.clock import WallClock
 from hardware.disk import DiskGuard
 from hardware.errors import SettingError
 from hardware.recording import ProgressCallback, RecordLimit, RecordSummary, Saving, StopFlag
@@ -41,6 +42,7 @@ class Recorder:
     size : tells the bytes written, for `limit.bytes`.
     taps : sinks that get every frame at once, in the thread that reads the camera: a live feed. They must
         not wait; the recorder closes them.
+    wall : the clock by which it notices that the system's was set; None for one that begins with the object.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Recorder:
         disk: DiskGuard | None = None,
         size: Callable[[], int] | None = None,
         taps: Sequence[FrameSink] = (),
+        wall: WallClock | None = None,
     ) -> None:
         if queue_frames is not None and queue_frames < 1:
             raise SettingError(f"the queue holds at least one frame, not {queue_frames}")
@@ -73,6 +76,7 @@ class Recorder:
         self._disk = disk
         self._size = size
         self._taps = taps
+        self._wall = wall
         self._commands: SimpleQueue[Command] = SimpleQueue()
         self._session: Session | None = None
 
@@ -136,6 +140,7 @@ class Recorder:
                 give_up_s=self._give_up_s,
                 taps=self._taps,
                 drop_cause=sinks.drop_cause,
+                wall=self._wall,
             )
             stack.callback(acquisition.stop)
             stack.callback(sinks.close)

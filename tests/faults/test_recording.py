@@ -24,6 +24,7 @@ from hardware import (
     open_camera,
     read_number,
 )
+from hardware.clock import WallClock
 from imgstore import ChunkError
 from tests.conftest import ROOT
 
@@ -150,19 +151,16 @@ def test_a_camera_that_falls_silent_is_started_again(tmp_path):
     assert summary.lost["camera"] > 0
 
 
-def test_a_step_of_the_systems_clock_bends_no_time_and_is_written_down(tmp_path, monkeypatch):
-    from hardware import clock
-
-    true = time.time_ns
+def test_a_step_of_the_systems_clock_bends_no_time_and_is_written_down(tmp_path):
     steps = [0]
-    monkeypatch.setattr(clock.time, "time_ns", lambda: true() + steps[0])
+    wall = WallClock(wall_ns=lambda: time.time_ns() + steps[0])
     camera = pattern_camera(rate=50.0, realtime=True)
 
     def watch(progress):
         if progress.frames > 60:
             steps[0] = 3600 * 1_000_000_000
 
-    recorder_of(camera, tmp_path / "a", limit=RecordLimit(seconds=4.0)).run(watch)
+    recorder_of(camera, tmp_path / "a", limit=RecordLimit(seconds=4.0), wall=wall).run(watch)
     with imgstore.open(tmp_path / "a") as store:
         (step,) = (event for event in store.events if event.kind == "clock_step")
         assert step.detail["seconds"] == pytest.approx(3600, abs=0.1)
