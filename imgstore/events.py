@@ -21,6 +21,8 @@ from imgstore.layout import append_whole, check_plain, open_plain, replacing, sy
 EVENTS_FILENAME = "events.jsonl"
 
 _MOST_BYTES = 1 << 25  # that are read: a quarter of a million events
+_MOST_VALUES = 1 << 22  # in all events: small ones take far more memory than bytes in the file
+_OF_ANY_EVENT = 4  # values that an event takes the place of, whatever it says
 _LONGEST_LINE = 1 << 16  # bytes
 _DEEPEST = 32  # levels of lists and objects in a value
 _MOST_BROKEN = 1000  # lines; a file that has so many is none of ours
@@ -154,19 +156,27 @@ def load_events(root: Path) -> EventFile:
         return EventFile(problem=f"it cannot be read ({exc.strerror})")
     events: list[Event] = []
     broken: list[int] = []
-    start = lines = 0
-    while (end := data.find(b"\n", start)) >= 0 and len(broken) < _MOST_BROKEN:
+    start = lines = values = 0
+    why = f"it is over {_MOST_BYTES} bytes" if len(data) > _MOST_BYTES else ""
+    while (end := data.find(b"\n", start)) >= 0:
+        line = data[start:end]
+        values += _OF_ANY_EVENT + sum(map(line.count, (b",", b"[", b"{")))
+        if len(broken) == _MOST_BROKEN or values > _MOST_VALUES:
+            many = (
+                f"{_MOST_VALUES} values"
+                if values > _MOST_VALUES
+                else f"{_MOST_BROKEN} lines that are no events"
+            )
+            why = f"it holds over {many}"
+            break
         lines += 1
         try:
-            events.append(decode_event(data[start:end]))
+            events.append(decode_event(line))
         except ValueError:
             broken.append(lines)
         start = end + 1
-    why = f"it is over {_MOST_BYTES} bytes" if len(data) > _MOST_BYTES else ""
-    if len(broken) == _MOST_BROKEN:
-        why = f"{_MOST_BROKEN} lines are no events"
     problem = f"{why}; what follows line {lines} is not read" if why else ""
-    return EventFile(tuple(events), tuple(broken), bool(not why and start < len(data)), problem)
+    return EventFile(tuple(events), tuple(broken), not why and start < len(data), problem)
 
 
 class EventReader:

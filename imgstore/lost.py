@@ -103,7 +103,7 @@ def find_lost(index: StoreIndex, events: Sequence[Event]) -> tuple[tuple[LostFra
 
 
 def _place(lost: LostFrames) -> tuple[int, int]:
-    return lost.index, _LOWEST if lost.first is None else lost.first
+    return lost.index, _HIGHEST if lost.first is None else lost.first
 
 
 def _counted(index: StoreIndex, at: int, part: _Numbers) -> LostFrames:

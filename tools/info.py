@@ -225,9 +225,7 @@ def _step_text(event: dict[str, Any]) -> str:
 
 def _event_text(event: dict[str, Any]) -> str:
     """Return an event as people read it; what a stranger wrote in it cannot move the cursor."""
-    detail = ", ".join(
-        f"{name} {item}" for name, item in event["detail"].items() if item not in (None, "")
-    )
+    detail = ", ".join(f"{name} {item}" for name, item in event["detail"].items() if item not in (None, ""))
     detail = detail if detail.isprintable() else ascii(detail)[1:-1]
     if len(detail) > _LONGEST_DETAIL:
         detail = f"{detail[: _LONGEST_DETAIL - 3]}..."
