@@ -284,7 +284,7 @@ def test_threads_append_at_the_same_time_and_nothing_is_lost_or_mixed(tmp_path):
 def test_a_torn_last_line_is_ignored_and_repair_cuts_it_off(store):
     whole = lines(store)
     file = store / EVENTS_FILENAME
-    for length in range(1, len(whole[-1])):
+    for length in range(1, len(whole[-1]) - 1):
         file.write_bytes(b"".join(whole[:-1]) + whole[-1][:length])
         assert load_events(store).events == tuple(EVENTS[:-1])
     with imgstore.open(store) as reader:
@@ -295,6 +295,22 @@ def test_a_torn_last_line_is_ignored_and_repair_cuts_it_off(store):
     assert lines(store) == whole[:-1]
     imgstore.repair(store)
     assert lines(store) == whole[:-1]
+
+
+def test_a_last_event_without_a_newline_as_editors_leave_it_counts_and_stays(store):
+    file = store / EVENTS_FILENAME
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    with imgstore.open(store) as reader:
+        assert reader.events == tuple(EVENTS)
+    assert imgstore.verify(store).ok
+    imgstore.repair(store)
+    assert file.read_bytes() == whole
+    file.write_bytes(whole[:-1])
+    log = EventLog(store)
+    log.append(Event(1.0, "mark"))
+    log.close()
+    assert load_events(store).events == (*EVENTS, Event(1.0, "mark"))
 
 
 def test_a_file_in_which_nothing_was_all_written_is_gone_after_repair(store):
