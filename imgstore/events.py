@@ -1,7 +1,7 @@
 """What happened while a store was recorded: a ledger beside the frames, above all of those that were lost.
 
 `events.jsonl` has a line of JSON for every event, and is not there if nothing happened. Lines are only added.
-A last line without its end was not all written, and counts as none.
+A last line that is neither ended nor a whole event was not all written, and counts as none.
 """
 
 import json
@@ -21,6 +21,8 @@ from imgstore.layout import append_whole, check_plain, open_plain, replacing, sy
 EVENTS_FILENAME = "events.jsonl"
 
 _MOST_BYTES = 1 << 25  # that are read: a quarter of a million events
+_MOST_VALUES = 1 << 22  # in all events: small ones take far more memory than bytes in the file
+_OF_ANY_EVENT = 4  # values that an event takes the place of, whatever it says
 _LONGEST_LINE = 1 << 16  # bytes
 _DEEPEST = 32  # levels of lists and objects in a value
 _MOST_BROKEN = 1000  # lines; a file that has so many is none of ours
@@ -154,19 +156,32 @@ def load_events(root: Path) -> EventFile:
         return EventFile(problem=f"it cannot be read ({exc.strerror})")
     events: list[Event] = []
     broken: list[int] = []
-    start = lines = 0
-    while (end := data.find(b"\n", start)) >= 0 and len(broken) < _MOST_BROKEN:
+    start = lines = values = 0
+    why = f"it is over {_MOST_BYTES} bytes" if len(data) > _MOST_BYTES else ""
+    while (end := data.find(b"\n", start)) >= 0:
+        line = data[start:end]
+        values += _OF_ANY_EVENT + line.count(b",") + line.count(b"[") + line.count(b"{")
+        if values > _MOST_VALUES:
+            why = f"it holds over {_MOST_VALUES} values"
+            break
+        if len(broken) == _MOST_BROKEN:
+            why = f"it holds over {_MOST_BROKEN} lines that are no events"
+            break
         lines += 1
         try:
-            events.append(decode_event(data[start:end]))
+            events.append(decode_event(line))
         except ValueError:
             broken.append(lines)
         start = end + 1
-    why = f"it is over {_MOST_BYTES} bytes" if len(data) > _MOST_BYTES else ""
-    if len(broken) == _MOST_BROKEN:
-        why = f"{_MOST_BROKEN} lines are no events"
-    problem = f"{why}; what follows line {lines} is not read" if why else ""
-    return EventFile(tuple(events), tuple(broken), bool(not why and start < len(data)), problem)
+    if why:
+        problem = f"{why}; what follows line {lines} is not read"
+        return EventFile(tuple(events), tuple(broken), problem=problem)
+    if start < len(data):
+        try:
+            events.append(decode_event(data[start:]))
+        except ValueError:
+            return EventFile(tuple(events), tuple(broken), torn=True)
+    return EventFile(tuple(events), tuple(broken))
 
 
 class EventReader:
@@ -212,6 +227,7 @@ class EventLog:
         self._root = root
         self._path = root / EVENTS_FILENAME
         self._lock = threading.Lock()
+        self._syncing = threading.Lock()
         self._file = -1
         self._new = False  # whether the folder does not yet hold its name for sure
         self._torn = False  # whether something may be left of a line that could not be written
@@ -238,7 +254,7 @@ class EventLog:
                     self._file = _open_for_appending(self._path)
                     self._new = True
                 elif self._torn:
-                    _cut_torn(self._file)
+                    _end_last_line(self._file)
                 self._torn = self._unsynced = True
                 append_whole(self._file, line)
                 self._torn = False
@@ -246,21 +262,18 @@ class EventLog:
                 raise ChunkError(f"{self._path} cannot be written ({exc.strerror})") from exc
 
     def sync(self) -> None:
-        """Make what was appended survive a power cut. Raises ChunkError."""
-        with self._lock:
-            if self._file < 0 or not self._unsynced:
-                return
-            handle = os.dup(self._file)  # others append meanwhile
-            new, self._new = self._new, False
-            self._unsynced = False
-        try:
-            os.fdatasync(handle)
-            if new:
-                sync(self._root)
-        except OSError as exc:
-            raise ChunkError(f"{self._path} cannot be made safe on the disk ({exc.strerror})") from exc
-        finally:
-            os.close(handle)
+        """Make what was appended survive a power cut; others may append meanwhile. Raises ChunkError."""
+        with self._syncing:
+            with self._lock:
+                due, new = self._unsynced, self._new
+                self._unsynced = self._new = False
+            try:
+                if due:
+                    os.fdatasync(self._file)
+                if new:
+                    sync(self._root)
+            except OSError as exc:
+                raise ChunkError(f"{self._path} cannot be made safe on the disk ({exc.strerror})") from exc
 
     def close(self) -> None:
         """Take no more events. Closing twice is harmless. Raises ChunkError as `sync` does."""
@@ -269,7 +282,7 @@ class EventLog:
         try:
             self.sync()
         finally:
-            with self._lock:
+            with self._syncing:
                 if self._file >= 0:
                     os.close(self._file)
                     self._file = -1
@@ -294,14 +307,18 @@ def mend_events(root: Path) -> None:
     try:
         with open_plain(path) as file:
             size = os.fstat(file.fileno()).st_size
-            whole = _end_of_lines(file.fileno(), size)
+            if size and _end_of_lines(file.fileno(), size) == size:
+                return
     except FileNotFoundError:
         return
-    if whole == 0:
+    handle = _open_for_appending(path)
+    try:
+        size = os.fstat(handle).st_size
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    if not size:
         path.unlink()
-    elif whole < size:
-        os.close(_open_for_appending(path))
-        sync(path)
 
 
 def _open_for_appending(path: Path) -> int:
@@ -310,18 +327,25 @@ def _open_for_appending(path: Path) -> int:
     handle = os.open(path, flags, 0o666)
     try:
         check_plain(path)
-        _cut_torn(handle)
+        _end_last_line(handle)
     except BaseException:
         os.close(handle)
         raise
     return handle
 
 
-def _cut_torn(handle: int) -> None:
+def _end_last_line(handle: int) -> None:
+    """Cut off a last line that has no end; if it is an event, as editors leave it, give it one."""
     size = os.fstat(handle).st_size
     whole = _end_of_lines(handle, size)
-    if whole < size:
+    if whole == size:
+        return
+    try:
+        decode_event(os.pread(handle, _LONGEST_LINE + 1, whole))
+    except ValueError:
         os.ftruncate(handle, whole)
+    else:
+        append_whole(handle, b"\n")
 
 
 def _end_of_lines(handle: int, size: int) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeGuard
 
+from imgstore.errors import FrameNotFoundError
 from imgstore.events import Event, is_word
 from imgstore.index import Gap, StoreIndex, find_gaps
 
@@ -103,7 +104,7 @@ def find_lost(index: StoreIndex, events: Sequence[Event]) -> tuple[tuple[LostFra
 
 
 def _place(lost: LostFrames) -> tuple[int, int]:
-    return lost.index, _LOWEST if lost.first is None else lost.first
+    return lost.index, _HIGHEST if lost.first is None else lost.first
 
 
 def _counted(index: StoreIndex, at: int, part: _Numbers) -> LostFrames:
@@ -113,7 +114,10 @@ def _counted(index: StoreIndex, at: int, part: _Numbers) -> LostFrames:
 
 
 def _uncounted(index: StoreIndex, gap: Event, claim: Claim) -> LostFrames:
-    at = index.first_at(gap.time)
+    try:
+        at = index.of_time(gap.time, "after")
+    except FrameNotFoundError:
+        at = len(index)
     after, before = _time(index, at - 1), _time(index, at)
     return LostFrames(at, claim.count, None, None, claim.cause, after, before, claim.estimated)
 

@@ -70,9 +70,9 @@ def convert(
 ) -> Converted:
     """Make a new store of a store: frames keep their numbers, times and extra data, the store its metadata.
 
-    What happened while it was recorded, its events, goes along. Chunks are written one by one, or several at
-    a time in processes of their own. A call that was interrupted or killed goes on where it stopped when it
-    is made again. A store that is still being written is converted up to the frame that it holds now.
+    Its events go along as they are. Chunks are written one by one, or several at a time in processes of their
+    own. A call that was interrupted or killed goes on where it stopped when it is made again. A store that is
+    still being written is converted up to the frame that it holds now.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def convert(
             Run(workers, progress, force),
             source=root,
             format=name,
-            complete=partial(copy_events, root),
+            begin=partial(copy_events, root),
         )
 
 
@@ -205,7 +205,7 @@ def encode_store(
     *,
     source: Path,
     format: str,  # noqa: A002
-    complete: Callable[[Path], None] = lambda folder: None,
+    begin: Callable[[Path], None] = lambda folder: None,
 ) -> Converted:
     """Encode all frames of a recording into a new store.
 
@@ -218,7 +218,7 @@ def encode_store(
     run : how to go about it.
     source : where the recording lies.
     format : of the chunks, as the caller named it.
-    complete : called with the folder that holds all chunks, to put the rest into it.
+    begin : called with the folder that the chunks go into, to put into it what goes beside them.
     """
     if not len(frames):
         raise EmptyStoreError(f"{source} holds no frames")
@@ -230,9 +230,8 @@ def encode_store(
         ]
         settings = parse_settings(store["settings"]) or FormatSettings()
         worker = PieceWriter(open_source, Recipe(root, format, frames.spec, settings, store))
-        made = fill(root, worker, pieces, destination, run, suffix=store.get("extension", ""))
-        complete(root)
-        return made
+        begin(root)
+        return fill(root, worker, pieces, destination, run, suffix=store.get("extension", ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,10 +89,8 @@ def cut(
             worker = _Cutter(root, _recipe(folder, reader.metadata, store, frames.start))
             suffix = reader.metadata.suffix
             run = Run(1, progress, force)
-            pieces = list(_pieces(reader, frames))
-            made = fill(folder, worker, pieces, Path(destination), run, suffix=suffix)
             cut_events(reader, frames, folder)
-            return made
+            return fill(folder, worker, list(_pieces(reader, frames)), Path(destination), run, suffix=suffix)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 import math
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,10 @@ from imgstore.reader import StoreReader
 
 
 def copy_events(source: Path, folder: Path) -> None:
-    """Copy all events of a store, up to the last whole line. Raises ChunkError if the file cannot be read."""
+    """Copy all events of a store, up to the last whole line.
+
+    Raises ChunkError if the file cannot be read, or the disk refuses.
+    """
     path = source / EVENTS_FILENAME
     try:
         file = open_plain(path)
@@ -23,9 +28,10 @@ def copy_events(source: Path, folder: Path) -> None:
         return
     except OSError as exc:
         raise ChunkError(_unreadable(path, exc.strerror)) from exc
-    with file, replacing(folder / EVENTS_FILENAME) as copy:
-        shutil.copyfileobj(file, copy)
-    mend_events(folder)
+    with file, _writing(folder):
+        with replacing(folder / EVENTS_FILENAME) as copy:
+            shutil.copyfileobj(file, copy)
+        mend_events(folder)
 
 
 def cut_events(reader: StoreReader, frames: range, folder: Path) -> None:
@@ -35,13 +41,22 @@ def cut_events(reader: StoreReader, frames: range, folder: Path) -> None:
     the last. What happened before the first frame of the store goes with that frame, what happened after the
     last with that.
 
-    Raises ChunkError if the file of events cannot be read.
+    Raises ChunkError if the file of events cannot be read, or the disk refuses.
     """
     found = load_events(reader.path)
     if found.problem:
         raise ChunkError(_unreadable(reader.path / EVENTS_FILENAME, found.problem))
     span = _Span(reader, frames)
-    save_events(folder, filter(span.holds, found.events))
+    with _writing(folder):
+        save_events(folder, filter(span.holds, found.events))
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise ChunkError(f"{folder / EVENTS_FILENAME} cannot be written ({exc.strerror})") from exc
 
 
 def _unreadable(path: Path, reason: str | None) -> str:

@@ -33,6 +33,7 @@ from tests.faults.nursery import (
     Killed,
     Nursery,
     calls_of,
+    event,
     image,
     jobs,
     number_in,
@@ -107,10 +108,12 @@ class Left:
     ----------
     frames : (number, time, hash of the image) of all frames.
     places : of the extra data.
+    events : all of them.
     """
 
     frames: list[list[object]]
     places: list[int]
+    events: tuple[imgstore.Event, ...]
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ def check(killed: Killed, *, longest: float = 1.0) -> Left:
     with imgstore.open(killed.job.path) as store:
         assert store.state == "interrupted" or killed.job.situation not in WRITING
         assert not store.problems, store.problems
-        frames, records = list(store), _records(store)
+        frames, records, events = list(store), _records(store), store.events
         tolerance = 0 if store.lossless else 12
     places = [(frame.number - FIRST_NUMBER) // 2 for frame in frames]
     assert places == sorted(set(places))
@@ -140,7 +143,9 @@ def check(killed: Killed, *, longest: float = 1.0) -> Left:
         assert off <= tolerance, f"frame {place} is off by {off} grey levels on average"
     assert records == [record(place) for place in range(len(records))], "extra data are not what was written"
     assert len(records) >= killed.records, f"{len(records)} records are left of {killed.records}"
-    return _left(frames, records)
+    assert list(events) == [event(place) for place in range(len(events))], "events are not what was written"
+    assert len(events) >= killed.events, f"{len(events)} events are left of {killed.events}"
+    return _left(frames, records, events)
 
 
 def _records(store: imgstore.StoreReader) -> list[dict[str, object]]:
@@ -148,9 +153,11 @@ def _records(store: imgstore.StoreReader) -> list[dict[str, object]]:
     return [] if table is None else table[["place", "text"]].to_dict("records")
 
 
-def _left(frames: list[imgstore.Frame], records: list[dict[str, object]]) -> Left:
+def _left(
+    frames: list[imgstore.Frame], records: list[dict[str, object]], events: tuple[imgstore.Event, ...]
+) -> Left:
     said = [[frame.number, frame.time, hashlib.sha1(frame.image).hexdigest()] for frame in frames]  # noqa: S324
-    return Left(said, [record["place"] for record in records])
+    return Left(said, [record["place"] for record in records], events)
 
 
 def check_repaired(path: str, before: Left, loopbio: Loopbio | None) -> None:
@@ -160,10 +167,13 @@ def check_repaired(path: str, before: Left, loopbio: Loopbio | None) -> None:
     with imgstore.open(path) as store:
         assert store.state == "complete"
         assert not store.problems, store.problems
-        assert _left(list(store), _records(store)) == before, "repair changed what is in the store"
+        assert _left(list(store), _records(store), store.events) == before, (
+            "repair changed what is in the store"
+        )
         fmt = store.metadata.format
     once = _files(path)
     assert not [file for file in once if file.name.endswith((".journal", ".partial"))]
+    assert once.get(Path(path) / "events.jsonl", b"\n").endswith(b"\n"), "repair left a torn line"
     done = imgstore.repair(path)
     assert not done.finished
     assert _files(path) == once, "repairing twice is not repairing once"

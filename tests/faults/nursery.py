@@ -32,7 +32,7 @@ SETTINGS = {"av1/mkv": imgstore.FormatSettings(preset="8")}
 """Not the usual ones: SVT-AV1's preset 10 draws a block wrong in a few of these pictures, killed or not."""
 
 _SAID = struct.Struct("<cqd")  # what, how many of it there were before, when
-_APPENDED, _RECORDED, _CLOSING, _CLOSED = b"a", b"r", b"c", b"d"
+_APPENDED, _RECORDED, _HAPPENED, _CLOSING, _CLOSED = b"a", b"r", b"h", b"c", b"d"
 _TRACED = "openat,write,pwrite64,ftruncate,fsync,fdatasync,rename,renameat2,unlink,unlinkat,mkdir,rmdir"
 _PATIENCE_S = 60.0
 
@@ -57,6 +57,14 @@ def frame(number):
 def record(place):
     """Return a record of extra data: some small, some of many pages."""
     return {"place": place, "text": "x" * (place * 7919 % 70_000 if place % 3 == 0 else place % 40)}
+
+
+def event(place):
+    """Return the event that is appended at a place: most are gaps, some are marks that are long."""
+    if place % 5 == 0:
+        return imgstore.Event(FIRST_TIME + place, "mark", {"text": "x" * (place * 7919 % 60_000)})
+    detail = {"first": None, "last": None, "count": 1 + place, "cause": "camera"}
+    return imgstore.Event(FIRST_TIME + place, "gap", detail)
 
 
 @dataclass(frozen=True)
@@ -92,12 +100,14 @@ class Killed:
     ages : of the frames that it had appended, in seconds before the kill.
     records : how many records of extra data it had appended.
     closed : whether it had closed the store before.
+    events : how many events it had appended.
     """
 
     job: Job
     ages: list[float]
     records: int
     closed: bool
+    events: int = 0
 
 
 Say = Callable[[bytes, int], None]
@@ -121,6 +131,12 @@ def _at_a_roll_over(job: Job, say: Say) -> None:
             time.sleep(0.002)
 
 
+def _append_event(writer: imgstore.StoreWriter, place: int, say: Say) -> None:
+    happened = event(place)
+    writer.append_event(happened.kind, happened.time, **happened.detail)
+    say(_HAPPENED, place)
+
+
 def _while_extra_data_are_written(job: Job, say: Say) -> None:
     with imgstore.create(
         job.path, SHAPE, format=job.format, settings=SETTINGS.get(job.format), chunksize=25
@@ -130,6 +146,7 @@ def _while_extra_data_are_written(job: Job, say: Say) -> None:
             say(_RECORDED, 2 * number)
             writer.append(frame(number))
             say(_APPENDED, number)
+            _append_event(writer, number, say)
             writer.append_extra(record(2 * number + 1))
             say(_RECORDED, 2 * number + 1)
             time.sleep(STEP_S)
@@ -148,7 +165,7 @@ def _while_it_finishes(job: Job, say: Say) -> None:
 
 
 def _between_system_calls(job: Job, say: Say) -> None:
-    """Do a little of everything: roll, write extra data, finish."""
+    """Do a little of everything: roll, write extra data and events, finish."""
     with imgstore.create(
         job.path, SHAPE, format=job.format, settings=SETTINGS.get(job.format), chunksize=3
     ) as writer:
@@ -157,6 +174,7 @@ def _between_system_calls(job: Job, say: Say) -> None:
             say(_APPENDED, number)
             writer.append_extra(record(number))
             say(_RECORDED, number)
+            _append_event(writer, number, say)
     say(_CLOSED, 0)
 
 
@@ -281,6 +299,7 @@ def _kill(job: Job) -> Killed:
         [killed - when for what, _, when in heard if what == _APPENDED],
         sum(what == _RECORDED for what, _, _ in heard),
         any(what == _CLOSED for what, _, _ in heard),
+        sum(what == _HAPPENED for what, _, _ in heard),
     )
 
 

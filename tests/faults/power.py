@@ -23,7 +23,7 @@ import numpy as np
 import imgstore
 from tests.conftest import FORMATS_HERE
 from tests.faults.killed import check, check_repaired
-from tests.faults.nursery import SETTINGS, SHAPE, Job, Killed, frame, record
+from tests.faults.nursery import SETTINGS, SHAPE, Job, Killed, event, frame, record
 
 RATE = 50.0
 LONGEST_S = 1.0  # that a frame may be known to the operating system only
@@ -60,6 +60,8 @@ class _Recording:
             while not self._stop.wait(1 / RATE):
                 writer.append(frame(len(self.times)))
                 writer.append_extra(record(len(self.times)))
+                happened = event(len(self.times))
+                writer.append_event(happened.kind, happened.time, **happened.detail)
                 self.times.append(time.monotonic())
 
     def stop(self) -> None:
@@ -107,7 +109,8 @@ def _check_cut(copy: Path, fmt: str, instant: float, times: list[float]) -> tupl
     ages = [instant - appended for appended in times]
     with mounted(copy) as place:
         path = str(place / "a.store")
-        killed = Killed(Job(path, fmt, "extra"), ages, sum(age > LONGEST_S for age in ages), closed=False)
+        old = sum(age > LONGEST_S for age in ages)
+        killed = Killed(Job(path, fmt, "extra"), ages, old, closed=False, events=old)
         left = check(killed, longest=LONGEST_S)
         check_repaired(path, left, None)
     lost = [age for age in ages[len(left.frames) :] if age > 0]

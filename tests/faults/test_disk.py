@@ -297,3 +297,50 @@ def test_a_record_that_could_not_be_written_leaves_the_others_whole(tmp_path):
         writer.append_extra({"place": 2})
     with imgstore.open(path) as store:
         assert store.extra()["place"].tolist() == [0, 2]
+
+
+def test_an_event_that_could_not_be_written_leaves_the_others_whole(tmp_path):
+    with imgstore.create(tmp_path / "a", SHAPE, format="npy") as writer:
+        writer.append_event("mark", 0.0)
+        with (
+            files_of_at_most(100),  # the disk takes a part of the line
+            pytest.raises(ChunkError, match=r"events\.jsonl.*File too large"),
+        ):
+            writer.append_event("mark", 1.0, text="x" * 200)
+        with imgstore.open(tmp_path / "a") as store:
+            assert len(store.events) == 1
+        writer.append_event("mark", 2.0)
+        writer.append(Frame(image(0), 0, 0, 0.0))
+    with imgstore.open(tmp_path / "a") as store:
+        assert [event.time for event in store.events] == [0.0, 2.0]
+        assert store.problems == ()
+        assert len(store) == 1
+
+
+@needs_strace
+def test_a_half_event_that_the_disk_would_not_take_back_is_cut_off_before_the_next(tmp_path):
+    path = tmp_path / "a"
+    with imgstore.create(path, SHAPE, format="npy") as writer:
+        writer.append_event("mark", 0.0)
+        with failing(path / "events.jsonl", "ftruncate"), files_of_at_most(100), pytest.raises(ChunkError):
+            writer.append_event("mark", 1.0, text="x" * 200)
+        assert (path / "events.jsonl").stat().st_size == 100
+        with imgstore.open(path) as store:
+            assert [event.time for event in store.events] == [0.0]
+        writer.append_event("mark", 2.0)
+    with imgstore.open(path) as store:
+        assert [event.time for event in store.events] == [0.0, 2.0]
+        assert store.problems == ()
+
+
+@needs_strace
+def test_a_failing_sync_of_the_events_is_told(tmp_path):
+    path = tmp_path / "a"
+    writer = imgstore.create(path, SHAPE, format="npy")
+    writer.append_event("mark", 0.0)
+    with failing(path / "events.jsonl", "fdatasync"):
+        writer.append_event("mark", 1.0)
+        with pytest.raises(ChunkError, match=r"events\.jsonl.*safe"):
+            writer.close()
+    with imgstore.open(path) as store:
+        assert (len(store.events), store.state) == (2, "complete")

@@ -20,6 +20,7 @@ import yaml
 import imgstore
 from imgstore import ChunkError, ImgstoreError, MetadataError, NotAStoreError, StoreInUseError
 from imgstore.cache import CACHE_FILENAME, load_cache
+from imgstore.events import EVENTS_FILENAME, load_events
 from imgstore.extra import ExtraFile, load_extra_file, read_records
 from imgstore.formats import FORMATS
 from imgstore.formats.headers import image_size
@@ -119,6 +120,65 @@ def test_a_text_cut_at_any_byte_is_read_in_part_or_named(store, name):
         (store / name).write_bytes(whole[:length])
         read(store)
         assert not (name == ".checksums" and imgstore.verify(store, decode=False).count("error"))
+
+
+def test_events_cut_or_flipped_at_any_byte_are_read_in_part_and_named(store):
+    whole = "".join(json.dumps({"time": n, "kind": "gap", "first": n, "last": n}) + "\n" for n in range(4))
+    file = store / EVENTS_FILENAME
+    for place in range(len(whole)):
+        file.write_text(whole[:place])
+        assert len(load_events(store).events) == whole[:place].count("}")
+        changed = bytearray(whole.encode())
+        changed[place] ^= 1 << place % 8
+        file.write_bytes(changed)
+        assert len(load_events(store).events) >= 2
+    read(store)
+
+
+def test_events_that_are_bombs_cost_a_bounded_amount_of_memory(store):
+    file = store / EVENTS_FILENAME
+    line = b'{"time": 1, "kind": "mark", "values": [' + b",".join([b"[]"] * 15_000) + b"]}\n"
+    bombs = [
+        b"\n" * (40 * MIB),
+        b"[" * (40 * MIB),
+        line * (40 * MIB // len(line)),
+        b'{"time":1,"kind":"a"}\n' * (2 * MIB),
+        None,
+    ]
+    for bomb in bombs:
+        if bomb is None:
+            with file.open("wb") as sparse:
+                sparse.truncate(1 << 40)
+        else:
+            file.write_bytes(bomb)
+        said = limited(
+            "with imgstore.open(sys.argv[1]) as reader: print(len(reader.events), reader.problems)\n"
+            "print(imgstore.verify(sys.argv[1]).ok)",
+            store,
+        )
+        assert "is not read" in said
+        assert "False" in said
+    file.unlink()
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder", "unreadable"])
+def test_events_that_are_no_plain_file_are_named_and_the_frames_read(store, secret, kind):
+    file = store / EVENTS_FILENAME
+    if kind == "link":
+        file.symlink_to(secret)
+    elif kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    else:
+        file.symlink_to(store / "nowhere")
+    with imgstore.open(store) as reader:
+        assert reader.events == ()
+        assert len(list(reader)) == FRAMES
+        assert [problem for problem in reader.problems if EVENTS_FILENAME in problem]
+    found = imgstore.verify(store)
+    assert [one.file for one in found.findings if one.severity == "error"] == [EVENTS_FILENAME]
+    assert EVENTS_FILENAME in str(imgstore.repair(store).problems)
 
 
 def test_a_cache_with_any_byte_cut_or_flipped_is_not_believed(tmp_path):

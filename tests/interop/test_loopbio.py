@@ -82,6 +82,7 @@ def test_loopbios_package_reads_our_stores_bit_for_bit(tmp_path, fmt, shape):
             writer.append(Frame(image, place, 100 + 2 * place, 1e9 + 0.05 * place))
             if place % 5 == 0:
                 writer.append_extra({"light": 1.5 * place})
+                writer.append_event("gap", 1e9, first=99 - place, last=99, count=place + 1, cause="camera")
     facts = json.loads(loopbio(READ, path, tmp_path / "seen.npy"))
     seen = np.load(tmp_path / "seen.npy")
     rows, columns = facts["shape"][:2]

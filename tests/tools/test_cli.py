@@ -121,6 +121,47 @@ def test_lost_frames_are_told_with_when_and_how_many(make_store, tmp_path):
     assert "12 frames in 2: 2 (2 to 3) after" in ethostore("info", "a", cwd=tmp_path).stdout
 
 
+def test_what_happened_is_told_and_why_frames_were_lost(tmp_path):
+    with imgstore.create(tmp_path / "a", (4, 6), format="npy") as writer:
+        for number in (0, 1, 4, 5, 17):
+            writer.append(imgstore.Frame(np.zeros((4, 6), np.uint8), 0, number, 1000 + number / 2))
+        writer.append_event("gap", 1002.0, first=2, last=3, count=2, cause="queue")
+        writer.append_event("gap", 1002.0, first=None, last=None, count=7, cause="camera", estimated=True)
+        writer.append_event("clock_step", 1002.1, seconds=-3600)
+        writer.append_event("clock_step", 1002.1, seconds=10**400)
+        writer.append_event("saving_stopped", 1002.9, reason="asked")
+        writer.append_event("saving_started", 1008.2)
+        for count in range(8):
+            writer.append_event("mark", 1008.3, text=f"[red]\x1b[2J{count}é")
+        writer.append_event("gap", 1e300, first=18, last=18, count=1, cause="disk")
+    facts = json.loads(ethostore("info", "a", "--json", cwd=tmp_path).stdout)
+    assert [(lost["frames"], lost["cause"], lost["estimated"]) for lost in facts["lost"]] == [
+        (2, "queue", False),
+        (7, "camera", True),
+        (1, "disk", False),
+    ]
+    assert facts["lost"][0]["after"].startswith("1970-01-01T00:16:40.5")
+    assert (facts["lost"][2]["first_number"], facts["lost"][2]["before"]) == (18, None)
+    assert [(gap["first_number"], gap["last_number"]) for gap in facts["unsaved"]] == [(6, 16)]
+    assert len(facts["events"]) == 15
+    assert facts["events"][4] == {
+        "time": "1970-01-01T00:16:42.900000+00:00",
+        "kind": "saving_stopped",
+        "detail": {"reason": "asked"},
+    }
+    done = ethostore("info", "a", cwd=tmp_path)
+    said = " ".join(done.stdout.split())
+    assert "lost, queue 2 frames in 1: 2 (2 to 3) after 1970-01-01T00:16:40.5" in said
+    assert "lost, camera about 7 frames in 1: about 7 after" in said
+    assert "lost, disk 1 frames in 1: 1 (18) after" in said
+    assert "not saved 11 frames in 1: 11 (6 to 16) after" in said
+    assert "clock steps 2: -3600 s at 1970-01-01T00:16:42.1" in said
+    assert "events 10: mark at" in said
+    assert "--json lists all" in said
+    assert "[red]" in said
+    assert "\x1b" not in done.stdout
+
+
 def test_videos_and_results_are_described_too(demo, tmp_path):
     results = json.loads(ethostore("info", demo["files"]["result"], "--json", cwd=tmp_path).stdout)
     assert (results["state"], results["frames"], results["regions"]) == ("complete", 200, 20)
