@@ -193,7 +193,7 @@ def one(**settings: object) -> dict[str, object]:
         ({"cameras": {}}, "names no camera"),
         ({"cameras": ["opencv:0"]}, "mapping of names"),
         ({"cameras": {"a": None}}, "is missing"),
-        ({"cameras": {"a": 3}}, "holds names and values"),
+        ({"cameras": {"a": 3}}, "is a source"),
         ({"cameras": {".a": "simulated"}}, "no dot in front"),
         ({"cameras": {"a/b": "simulated"}}, "no /"),
         ({"cameras": {"a": "opencv:0", "b": "opencv:0"}}, "same source as a"),
