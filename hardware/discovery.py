@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 
@@ -18,6 +18,7 @@ DEFAULT_LIMIT_S = 15.0
 
 _END_S = 1.0  # that a killed process may take to go
 _LONGEST_REASON = 300
+_LONGEST_S = 86_400
 _CHILD = "import sys; from hardware.discovery import child; child(sys.argv[1], float(sys.argv[2]))"
 
 
@@ -58,22 +59,21 @@ def find_cameras(
     for kind in chosen:
         if kind not in FINDERS:
             FINDERS.get(kind)  # raises, with the nearest name
-    deadline = time.monotonic() + limit_s
-    with ExitStack() as stack:
-        children = {kind: stack.enter_context(_Child(child_command(kind, limit_s))) for kind in chosen}
-        return [_collect(kind, child, deadline, limit_s) for kind, child in children.items()]
+    return run_searches({kind: child_command(kind, limit_s) for kind in chosen}, limit_s)
 
 
-def search(kind: str, command: Sequence[str], limit_s: float) -> CameraSearch:
-    """Run one search in a process.
+def run_searches(commands: Mapping[str, Sequence[str]], limit_s: float) -> list[CameraSearch]:
+    """Run all searches at the same time, and return what each came to.
 
     Parameters
     ----------
-    command : prints what `child` prints.
-    limit_s : seconds after which it is killed.
+    commands : for each kind, what prints what `child` prints.
+    limit_s : seconds after which those that have not ended are killed.
     """
-    with _Child(command) as running:
-        return _collect(kind, running, time.monotonic() + limit_s, limit_s)
+    deadline = time.monotonic() + limit_s
+    with ExitStack() as stack:
+        children = {kind: stack.enter_context(_Child(command)) for kind, command in commands.items()}
+        return [_collect(kind, one, deadline, limit_s) for kind, one in children.items()]
 
 
 def child_command(kind: str, limit_s: float) -> list[str]:
@@ -87,7 +87,7 @@ def child(kind: str, limit_s: float, finders: Registry[CameraFinder] = FINDERS) 
     Whatever libraries print goes to the standard error stream. The process ends itself some time after the
     limit, should nobody be left to do it.
     """
-    signal.alarm(int(limit_s) + 10)
+    signal.alarm(int(min(limit_s, _LONGEST_S)) + 10)
     answer = os.dup(1)
     os.dup2(2, 1)
     text = json.dumps(search_here(kind, finders))

@@ -7,7 +7,7 @@ from hardware.checks.access import check_limits, check_permissions
 from hardware.checks.clock import ClockCheck
 from hardware.checks.codecs import MEASURE_S, CodecSpeed, check_codecs, measure_codecs
 from hardware.checks.connected import check_cameras
-from hardware.checks.disk import check_disk, check_write_speed, existing_parent
+from hardware.checks.disk import check_disk, check_writable, check_write_speed, existing_parent
 from hardware.checks.machine import LEVELS, CheckResult, Level, Machine
 from hardware.checks.plan import RecordingPlan
 from hardware.checks.processor import check_processor
@@ -65,7 +65,7 @@ def examine(
         "codecs": lambda: check_codecs(plan, speeds),
         "cameras": check_cameras,
         "disk": lambda: check_disk(machine, folder, plan, speeds),
-        "write speed": lambda: [] if quick else check_write_speed(folder, plan, speeds),
+        "write speed": lambda: check_writable(folder) if quick else check_write_speed(folder, plan, speeds),
         "permissions": lambda: check_permissions(machine),
         "limits": lambda: check_limits(plan),
         "shared memory": lambda: check_shared_memory(machine, plan),

@@ -128,12 +128,22 @@ def check_write_speed(folder: Path, plan: RecordingPlan, speeds: Sequence[CodecS
     try:
         speed = measure_writing(place)
     except PermissionError:
-        advice = f"sudo chown $USER {place}, or choose another folder"
-        return [CheckResult("write speed", "problem", f"{place} cannot be written by you", advice)]
+        return [_not_ours(place)]
     except OSError as exc:
         found = f"{place} cannot be written: {exc.strerror or exc}"
         return [CheckResult("write speed", "problem", found, "choose another folder")]
     return [judge_speed(speed, bytes_per_s(plan, speeds))]
+
+
+def check_writable(folder: Path) -> list[CheckResult]:
+    """Say if this user may not write to a folder; nothing if so."""
+    place = existing_parent(folder)
+    return [] if os.access(place, os.W_OK | os.X_OK) else [_not_ours(place)]
+
+
+def _not_ours(place: Path) -> CheckResult:
+    advice = f"sudo chown $USER {place}, or choose another folder"
+    return CheckResult("disk", "problem", f"{place} cannot be written by you", advice)
 
 
 def measure_writing(

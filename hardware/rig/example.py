@@ -5,7 +5,7 @@ EXAMPLE_RIG = """\
 
 name: my run                      # of the run
 folder: recordings                # where stores lie; relative to this file
-stores: "{run}_{date}_{time}/{camera}"   # path of each store; also: {run}/{camera}, {date}/{camera}
+stores: "{run}_{date}_{time}/{camera}"   # path of each store; or {run}/{camera}, which can be recorded once
 
 cameras:                          # a name for each, and its source as `ethostore cameras` lists it
   front:

@@ -338,8 +338,8 @@ def find_conflicts(cameras: Sequence[CameraSpec], naming: str, schedule: Schedul
     fields = {name for _, name, _, _ in string.Formatter().parse(naming)}
     if sum(len(one.stores) for one in cameras) > 1 and "camera" not in fields:
         wrong.append(("stores", f"is the same for all cameras, {naming!r}; put {{camera}} into it"))
-    if schedule.daily and "date" not in fields:
-        wrong.append(("stores", f"is the same every day, {naming!r}; put {{date}} into it"))
+    if schedule.daily and not {"date", "time"} <= fields:  # a night may be begun twice, after a power cut
+        wrong.append(("stores", f"may come twice, {naming!r}; put {{date}} and {{time}} into it"))
     return wrong
 
 

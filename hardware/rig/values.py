@@ -3,9 +3,9 @@
 Each takes its own results, too, so that the same check serves values that were made in Python.
 """
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import Field, fields
 from datetime import date, datetime, time
 from difflib import get_close_matches
@@ -19,6 +19,9 @@ Parse: TypeAlias = Callable[[object], object]
 _UNITS = {"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 _LONGEST_NAME = 80
 _LEAST_BYTES = 1_000_000
+_MOST_BYTES = 10**18
+_MOST = 1e9  # of frames, seconds: 30 years
+_YEARS = range(1971, 9000)  # that all zones can tell
 _DEEPEST, _MOST_VALUES = 8, 1000
 _PLAIN = (str, int, float, bool)
 
@@ -60,7 +63,7 @@ def whole(lowest: int) -> Callable[[object], int]:
     """Return a check for whole numbers."""
 
     def parse(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+        if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= _MOST:
             raise SettingError(f"is a whole number from {lowest}, not {value!r}")
         return value
 
@@ -72,7 +75,7 @@ def positive(unit: str) -> Callable[[object], float]:
 
     def parse(value: object) -> float:
         number = _duration(value) if unit == "seconds" and isinstance(value, str) else value
-        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < math.inf:
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number <= _MOST:
             remark = " or hours:minutes:seconds" if unit == "seconds" else ""
             raise SettingError(f"is a number of {unit} above 0{remark}, not {value!r}")
         return float(number)
@@ -155,13 +158,17 @@ def rectangle(value: object) -> tuple[int, int, int, int]:
 
 def byte_count(value: object) -> int:
     """Return the bytes of "200 GB"; a number must be so large that it can only be bytes."""
-    if isinstance(value, int) and value >= _LEAST_BYTES:
+    if isinstance(value, int) and _LEAST_BYTES <= value < _MOST_BYTES:
         return value
     match = (
         re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", value.strip().lower()) if isinstance(value, str) else None
     )
-    if match is None or match[2] not in _UNITS or not 1 <= float(match[1]) * _UNITS[match[2]] < 1e18:
-        raise SettingError(f"is an amount with its unit, as 20 GB (kB, MB, GB, TB), not {value!r}")
+    if (
+        match is None
+        or match[2] not in _UNITS
+        or not _LEAST_BYTES <= float(match[1]) * _UNITS[match[2]] < _MOST_BYTES
+    ):
+        raise SettingError(f"is an amount from 1 MB with its unit, as 20 GB (kB, MB, GB, TB), not {value!r}")
     return int(float(match[1]) * _UNITS[match[2]])
 
 
@@ -181,15 +188,14 @@ def clock_time(value: object) -> time:
 
 def moment(value: object) -> datetime:
     """Return a date and time; without a zone it is local."""
-    if isinstance(value, datetime):
-        return value
-    try:
-        if isinstance(value, str) and len(value.strip()) > len("2026-11-21"):
-            return datetime.fromisoformat(value.strip())
-    except ValueError:
-        pass
-    remark = "; say the time of day, too" if isinstance(value, date) else ""
-    raise SettingError(f"is a date and time, as 2026-11-21 20:00, not {str(value)!r}{remark}")
+    found = value if isinstance(value, datetime) else None
+    if isinstance(value, str) and len(value.strip()) > len("2026-11-21"):
+        with suppress(ValueError):
+            found = datetime.fromisoformat(value.strip())
+    if found is None or found.year not in _YEARS:
+        remark = "; say the time of day, too" if isinstance(value, date) and found is None else ""
+        raise SettingError(f"is a date and time, as 2026-11-21 20:00, not {str(value)!r}{remark}")
+    return found
 
 
 def moment_or_time(value: object) -> datetime | time:

@@ -21,6 +21,7 @@ from hardware.checks.connected import judge_searches
 from hardware.checks.disk import (
     WriteSpeed,
     check_disk,
+    check_writable,
     check_write_speed,
     existing_parent,
     judge_kind,
@@ -230,7 +231,13 @@ def test_writing_is_measured_and_leaves_nothing(tmp_path):
 def test_a_folder_that_cannot_be_written_is_a_problem():
     (result,) = check_write_speed(Path("/proc/self"), SMALL, [])
     assert result.level in ("problem", "unknown")
-    assert result.topic == "write speed"
+
+
+def test_a_folder_of_somebody_else_is_a_problem(tmp_path, monkeypatch):
+    assert check_writable(tmp_path) == []
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
+    (result,) = check_writable(tmp_path / "new")
+    assert (result.level, result.found) == ("problem", f"{tmp_path} cannot be written by you")
 
 
 def test_a_disk_that_is_slow_or_stalls_is_told():

@@ -9,13 +9,19 @@ import pytest
 
 from hardware import FINDERS, CameraIdentity, FoundCamera, SettingError, find_cameras
 from hardware.camera import CameraFinder
-from hardware.discovery import search, search_here
+from hardware.discovery import CameraSearch, run_searches, search_here
 from imgstore import Registry, UnknownNameError
 
 
 def python(code: str) -> list[str]:
     """Return a command that runs a piece of Python."""
     return [sys.executable, "-c", code]
+
+
+def search(kind: str, command: list[str], limit_s: float = 60.0) -> CameraSearch:
+    """Run one search and return what it came to."""
+    (found,) = run_searches({kind: command}, limit_s)
+    return found
 
 
 def test_the_simulated_camera_is_always_found():
@@ -51,20 +57,33 @@ def test_a_search_that_hangs_is_given_up_and_nothing_of_it_stays():
     assert found.problem == "the search did not end within 1 s and was given up"
 
 
+def test_a_search_that_hangs_or_crashes_keeps_no_other_from_its_answer():
+    answer = '{"kind": "good", "cameras": [], "problem": "", "missing": false}'
+    commands = {
+        "stuck": python("import time; time.sleep(600)"),
+        "good": python(f"print({answer!r})"),
+        "broken": python("import os; os.abort()"),
+    }
+    stuck, good, broken = run_searches(commands, 5.0)
+    assert stuck.problem.startswith("the search did not end")
+    assert good == CameraSearch("good")
+    assert broken.problem == "the search crashed (SIGABRT)"
+
+
 def test_a_search_that_crashes_is_told():
-    found = search("vendor", python("import os; os.abort()"), 30)
+    found = search("vendor", python("import os; os.abort()"))
     assert found.problem == "the search crashed (SIGABRT)"
 
 
 def test_a_search_that_fails_is_told_with_the_reason():
-    found = search("vendor", python("raise ZeroDivisionError('no node map')"), 30)
+    found = search("vendor", python("raise ZeroDivisionError('no node map')"))
     assert found.problem == "the search failed: ZeroDivisionError: no node map"
 
 
 @pytest.mark.parametrize("answer", ["", "[]", "{}", '{"kind": "a", "cameras": 3}', "\udcff"])
 def test_an_answer_that_is_none_is_told(answer):
     code = f"import sys; sys.stdout.buffer.write({answer!r}.encode(errors='surrogateescape'))"
-    assert search("vendor", python(code), 30).problem.startswith("the search gave no answer")
+    assert search("vendor", python(code)).problem.startswith("the search gave no answer")
 
 
 @pytest.fixture
@@ -98,7 +117,7 @@ def test_what_a_library_prints_does_not_disturb_the_answer(make_finder, tmp_path
         f"child('mine', 30, Registry('kind of camera', {{'mine': 'finder_of_{tmp_path.name}:find'}}))"
     )
     identity = CameraIdentity("mine", "model", "serial")
-    assert search("mine", python(code), 30).cameras == (FoundCamera("mine:0", identity, ("640x480 30/s",)),)
+    assert search("mine", python(code)).cameras == (FoundCamera("mine:0", identity, ("640x480 30/s",)),)
 
 
 def test_what_a_finder_says_is_handed_on_as_plain_values(make_finder):

@@ -1,6 +1,7 @@
 """The rig file: what it says, and all that can be wrong with it."""
 
 import re
+from dataclasses import replace
 from datetime import datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -23,6 +24,7 @@ from hardware import (
     Schedule,
     SettingError,
     load_rig,
+    next_window,
     parse_rig,
     read_rig,
     try_cameras,
@@ -51,6 +53,10 @@ def told(data: bytes) -> list[tuple[int | None, str]]:
     """Return lines and names of all problems of a rig file."""
     read = parse_rig(data)
     assert (read.spec is None) == bool(read.problems)
+    if read.spec is not None:
+        assert replace(read.spec) == read.spec  # what was read is checked again as it is
+        window = next_window(read.spec.schedule, 1.8e9, read.spec.schedule.timezone)
+        read.spec.limits.ends(window.start, UTC)
     return [(one.line, one.name) for one in read.problems]
 
 
@@ -76,7 +82,7 @@ def test_everything_that_a_file_says_is_in_its_values():
     read = parse_rig(b"""
 name: night 4
 folder: /data
-stores: "{camera}/{date}"
+stores: "{camera}/{date}_{time}"
 defaults: {rate: 30, format: mjpeg/avi, options: {gain: 2, exposure: 8}, metadata: {room: 3}, feed: on}
 cameras:
   left:
@@ -120,7 +126,7 @@ disk_reserve: 20 GB
     assert read.spec.schedule.timezone.key == "Europe/Berlin"
     assert read.spec.metadata == {"genotype": "w1118", "ratio": "1:30"}
     assert (read.spec.ask, read.spec.disk_reserve) == (("age",), 20_000_000_000)
-    assert read.spec.store_path("left-a", 0, UTC) == Path("/data/left-a/1970-01-01")
+    assert read.spec.store_path("left-a", 0, UTC) == Path("/data/left-a/1970-01-01_00-00-00")
 
 
 def test_every_problem_is_told_at_once_with_line_and_name():
@@ -193,7 +199,7 @@ def one(**settings: object) -> dict[str, object]:
         ({"cameras": {}}, "names no camera"),
         ({"cameras": ["opencv:0"]}, "mapping of names"),
         ({"cameras": {"a": None}}, "is missing"),
-        ({"cameras": {"a": 3}}, "holds names and values"),
+        ({"cameras": {"a": 3}}, "is a source"),
         ({"cameras": {".a": "simulated"}}, "no dot in front"),
         ({"cameras": {"a/b": "simulated"}}, "no /"),
         ({"cameras": {"a": "opencv:0", "b": "opencv:0"}}, "same source as a"),
@@ -202,13 +208,19 @@ def one(**settings: object) -> dict[str, object]:
             "name of a store as a-l",
         ),
         ({"cameras": {"a": "simulated", "b": "simulated"}, "stores": "{run}"}, "put {camera} into it"),
-        ({"schedule": {"daily": "20:00-08:00"}, "stores": "{camera}"}, "put {date} into it"),
+        (
+            {"schedule": {"daily": "20:00-08:00"}, "stores": "{camera}/{date}"},
+            "put {date} and {time} into it",
+        ),
         ({"defaults": {"source": "simulated"}}, "cannot be the same for all"),
         ({"defaults": {"chunksize": 5, "chunk_s": 5}}, "give one"),
         ({"metadata": {"__store": 1}}, "the store's own"),
         ({"metadata": {"a": [[[[[[[[[[[1]]]]]]]]]]]}}, "deep"),
         ({"limits": {"size": "5 GiBB"}}, "with its unit"),
         ({"limits": {"until": "2026-11-21"}}, "date and time"),
+        ({"limits": {"seconds": 1e300}}, "is a number of seconds"),
+        ({"schedule": {"start": "0001-01-01 00:00"}}, "date and time"),
+        ({"disk_reserve": "5 kB"}, "from 1 MB"),
         ({"limits": 5}, "holds names and values"),
         ({"ask": ["a", "a"]}, "different names"),
     ],
@@ -304,6 +316,14 @@ VALUES = st.recursive(
 )
 
 
+@given(st.sampled_from([RigSpec, CameraSpec, Limits, Schedule]), st.data())
+def test_any_value_of_a_setting_is_taken_or_a_problem(kind, data):
+    name = data.draw(st.sampled_from([*settings_of(kind)]))
+    settings = {name: data.draw(SCALARS | st.lists(st.integers(0, 999), max_size=4))}
+    sections = {RigSpec: settings, CameraSpec: one(**settings), Limits: {"limits": settings}}
+    told(rig(**sections.get(kind, {"schedule": settings})))
+
+
 @given(st.dictionaries(st.sampled_from([*KEYS, "cameras", "defaults", "limits", "schedule"]), VALUES))
 def test_any_values_are_a_rig_or_have_problems(content):
     told(yaml.safe_dump(content).encode())
@@ -328,7 +348,7 @@ def test_a_camera_says_its_chunks_and_queue_in_frames():
     assert camera().chunk_frames(25.0) is None
     spec = FrameSpec((500, 1000, 3), np.dtype(np.uint16))
     assert camera(queue="30 MB").queue.length(spec) == 10
-    assert camera(queue="1 kB").queue.length(spec) == 1
+    assert camera(queue="1 MB").queue.length(spec) == 1
     assert camera(queue=5).queue.length(spec) == 5
 
 
