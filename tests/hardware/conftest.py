@@ -10,6 +10,8 @@ import pytest
 from av.video.frame import VideoFrame
 
 from hardware import Camera, CameraSettings, open_camera
+from hardware.cameras.picamera import PicameraCamera
+from tests.hardware.picamera_stand_in import StandIn
 
 VIDEO_FRAMES = 12
 VIDEO_RATE = 25
@@ -33,11 +35,13 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["simulated", "simulated in real time", "video", "video in real time"])
+@pytest.fixture(params=["simulated", "simulated in real time", "video", "video in real time", "picamera"])
 def make_camera(request: pytest.FixtureRequest, video: Path) -> Callable[[], Camera]:
     """What makes a camera of each kind that needs no device."""
     realtime = request.param.endswith("real time")
     if request.param.startswith("video"):
         return lambda: open_camera(f"video:{video}", CameraSettings(realtime=realtime))
+    if request.param == "picamera":
+        return lambda: PicameraCamera("0", CameraSettings(size=(240, 320), rate=100), StandIn)
     settings = CameraSettings(size=(240, 320), rate=100, realtime=realtime)
     return lambda: open_camera("simulated", settings)
