@@ -20,7 +20,8 @@ from tests.conftest import ROOT
 from tests.imgstore.test_video import write_video
 
 COMMANDS = (
-    *("demo", "record", "import", "info", "frame", "cut", "convert", "export-video", "timecodes", "extra"),
+    *("demo", "record", "import", "info", "frame", "cut", "convert", "export-video", "export-tiff"),
+    *("timecodes", "extra"),
     *("track", "plot", "export", "verify", "repair"),
 )
 
