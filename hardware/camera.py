@@ -164,6 +164,7 @@ CAMERAS: Registry[CameraMaker] = Registry(
         "video": "hardware.cameras.replay:open_replay",
         "store": "hardware.cameras.replay:open_store_replay",
         "opencv": "hardware.cameras.opencv:open_opencv",
+        "picamera": "hardware.cameras.picamera:open_picamera",
     },
 )
 
@@ -174,10 +175,11 @@ FINDERS: Registry[CameraFinder] = Registry(
     "kind of camera",
     {
         "simulated": "hardware.cameras.simulated:find_simulated",
+        "picamera": "hardware.cameras.picamera:find_picamera",
     },
 )
 
-SOURCES = "simulated, simulated:pattern, video:PATH, store:PATH, opencv:INDEX"
+SOURCES = "simulated, simulated:pattern, video:PATH, store:PATH, opencv:INDEX, picamera:INDEX"
 """What a source may look like, for help and messages."""
 
 
@@ -187,7 +189,7 @@ def open_camera(source: str, settings: CameraSettings | None = None) -> Camera:
     Parameters
     ----------
     source : "simulated"; "simulated:pattern"; "video:PATH"; "store:PATH"; "opencv:INDEX" or
-        "opencv:/dev/videoN".
+        "opencv:/dev/videoN"; "picamera:INDEX", or the model or id instead of the index.
 
     Raises
     ------

@@ -59,6 +59,7 @@ from imgstore.transcode.importing import find_images, import_images, import_vide
 from imgstore.transcode.listing import save_extra, save_timecodes
 from imgstore.transcode.movie import Exported, export_video
 from imgstore.transcode.span import RANGES_BY, RangeBy, find_range
+from imgstore.transcode.tiff import TIFF_COMPRESSIONS, ExportedTiff, TiffCompression, export_tiff
 from imgstore.util import ensure_color, ensure_grayscale
 from imgstore.verify import verify
 from imgstore.video import VideoFile, open_source, open_video
@@ -78,6 +79,7 @@ __all__ = [
     "FORMATS",
     "RANGES_BY",
     "SEVERITIES",
+    "TIFF_COMPRESSIONS",
     "AlignedStores",
     "AlignmentError",
     "ChunkError",
@@ -88,6 +90,7 @@ __all__ = [
     "EmptyStoreError",
     "Event",
     "Exported",
+    "ExportedTiff",
     "Finding",
     "FormatSettings",
     "Frame",
@@ -122,6 +125,7 @@ __all__ = [
     "StreamReader",
     "StreamSpec",
     "StreamWriter",
+    "TiffCompression",
     "UnknownNameError",
     "Verification",
     "VideoError",
@@ -133,6 +137,7 @@ __all__ = [
     "deferred_interrupt",
     "ensure_color",
     "ensure_grayscale",
+    "export_tiff",
     "export_video",
     "extract_only_frame",
     "find_gaps",

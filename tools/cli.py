@@ -16,6 +16,7 @@ from tools.cut import cut
 from tools.demo import demo
 from tools.doctor import doctor
 from tools.export import export
+from tools.export_tiff import export_tiff
 from tools.export_video import export_video
 from tools.extra import extra
 from tools.frame import frame
@@ -50,6 +51,7 @@ for command in (
     cut,
     convert,
     export_video,
+    export_tiff,
     timecodes,
     extra,
     track,

@@ -21,15 +21,13 @@ from imgstore.metadata import STORE_KEY, StoreMetadata, find_metadata, load_meta
 from imgstore.options import AS_STORED, Crop, ReadOptions
 from imgstore.reader import StoreReader
 from imgstore.transcode.events import copy_events
+from imgstore.transcode.output import FrameProgress as FrameProgress
 from imgstore.transcode.pieces import Piece, PieceWriter, Recipe, is_finished
 from imgstore.transcode.staging import staged
 from imgstore.transcode.workers import Worker, run_tasks
 from imgstore.writer import DEFAULT_FORMAT, describe
 
 P = TypeVar("P", bound=Piece)
-
-FrameProgress = Callable[[int, int], None]
-"""Called with how many frames are done and how many there are."""
 
 MADE_FROM = "made_from"
 """Key of the store section: what the store was made from, and how."""

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator
 from io import BytesIO
-from pathlib import Path
 
 import pandas as pd
 
@@ -11,12 +10,12 @@ from imgstore.errors import (
     FrameFormatError,
     FrameNotFoundError,
     MissingDependencyError,
-    OutputExistsError,
     UnknownNameError,
 )
 from imgstore.index import Times
 from imgstore.layout import replacing
 from imgstore.reader import Moment, open
+from imgstore.transcode.output import check_output
 from imgstore.transcode.span import RangeBy, find_range
 
 
@@ -92,14 +91,6 @@ def save_extra(
     with replacing(place) as file:
         file.write(data)
     return len(table)
-
-
-def check_output(destination: str | os.PathLike[str], *, force: bool) -> Path:
-    """Return the path of a file to be written. Raises OutputExistsError if there is something already."""
-    place = Path(destination)
-    if place.is_dir() or (place.exists() and not force):
-        raise OutputExistsError(f"{place} exists already; give another name, or force it")
-    return place
 
 
 def _csv(table: pd.DataFrame) -> bytes:

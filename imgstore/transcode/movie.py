@@ -1,13 +1,12 @@
 """A plain video of a store, that plays at the pace at which was recorded, anywhere."""
 
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeAlias
 
 import av
 import cv2
@@ -19,7 +18,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
 from imgstore.chunk import chunk_path
-from imgstore.errors import ChunkError, FrameFormatError, OutputExistsError, UnknownNameError, VideoError
+from imgstore.errors import ChunkError, FrameFormatError, UnknownNameError, VideoError
 from imgstore.frame import Frame, FrameSpec, Image
 from imgstore.interrupt import deferred_interrupt
 from imgstore.layout import sync
@@ -28,15 +27,13 @@ from imgstore.options import AS_STORED, Crop, ReadOptions
 from imgstore.reader import Moment, StoreReader
 from imgstore.transcode.audio import Block, Sound, SoundFile, SoundSignal, aac_rate, as_frames, continuous
 from imgstore.transcode.caption import Caption
-from imgstore.transcode.convert import FrameProgress, open_frames
-from imgstore.transcode.listing import check_output
+from imgstore.transcode.convert import open_frames
+from imgstore.transcode.output import FrameProgress, Tick, check_output, check_outside, counter
 from imgstore.transcode.packets import PacketTable, list_packets, packets_of
 from imgstore.transcode.span import RangeBy, find_range
 from imgstore.transcode.timeline import Timeline, make_timeline
 
 DEFAULT_QUALITY = 20
-
-Tick: TypeAlias = Callable[[], None]
 
 _CONTAINERS = {".mp4": ("mp4", 90_000), ".mov": ("mov", 90_000), ".mkv": ("matroska", 1_000)}
 _PLAYABLE = ("yuv420p", "yuvj420p")
@@ -138,7 +135,7 @@ def export_video(
         runs = _copyable(reader, frames) if may_copy else None
         with deferred_interrupt() as pressed, _replacing(place) as beside:
             movie = _Movie(beside, place.suffix.lower(), timeline, sound)
-            tick = _counter(len(indices), progress, pressed.is_set)
+            tick = counter(len(indices), progress, pressed.is_set)
             if runs is not None:
                 movie.copy(runs, tick)
             else:
@@ -150,23 +147,8 @@ def export_video(
 def _check_place(place: Path, store: Path, *, force: bool) -> None:
     if place.suffix.lower() not in _CONTAINERS:
         raise UnknownNameError("kind of video", place.suffix or place.name, _CONTAINERS)
-    if place.resolve().parent == store.resolve() or store.resolve() in place.resolve().parents:
-        raise OutputExistsError(f"{place} would lie in the store {store}; give another folder")
+    check_outside(place, store)
     check_output(place, force=force)
-
-
-def _counter(total: int, progress: FrameProgress | None, is_over: Callable[[], bool]) -> Tick:
-    done = 0
-
-    def tick() -> None:
-        nonlocal done
-        if is_over():
-            raise KeyboardInterrupt
-        done += 1
-        if progress is not None:
-            progress(done, total)
-
-    return tick
 
 
 @contextmanager

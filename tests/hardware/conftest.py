@@ -11,6 +11,8 @@ from av.video.frame import VideoFrame
 
 import imgstore
 from hardware import Camera, CameraSettings, Pattern, open_camera
+from hardware.cameras.picamera import PicameraCamera
+from tests.hardware.picamera_stand_in import StandIn
 
 VIDEO_FRAMES = 12
 VIDEO_RATE = 25
@@ -56,6 +58,7 @@ def pattern_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "video in real time",
         "store",
         "store in real time",
+        "picamera",
     ]
 )
 def make_camera(request: pytest.FixtureRequest, video: Path, pattern_store: Path) -> Callable[[], Camera]:
@@ -65,6 +68,8 @@ def make_camera(request: pytest.FixtureRequest, video: Path, pattern_store: Path
     path = {"video": f":{video}", "store": f":{pattern_store}"}.get(source)
     if path is not None:
         return lambda: open_camera(source + path, CameraSettings(realtime=realtime))
+    if source == "picamera":
+        return lambda: PicameraCamera("0", CameraSettings(size=(240, 320), rate=100), StandIn)
     options = {"drift": 50, "jitter": 0.0001} if how == "with a clock of its own" else {}
     settings = CameraSettings(size=(240, 320), rate=100, realtime=realtime, options=options)
     return lambda: open_camera(source, settings)

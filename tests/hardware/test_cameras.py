@@ -130,7 +130,11 @@ def test_every_camera_of_the_table_can_be_imported(name):
 
 
 @pytest.mark.parametrize(
-    "source", ["simulate", "", "film.mp4", "video:", "opencv:", "opencv:front", "simulated:2", "store:"]
+    "source",
+    [
+        *("simulate", "", "film.mp4", "video:", "opencv:", "opencv:front", "simulated:2", "store:"),
+        "picamera:",
+    ],
 )
 def test_a_source_that_names_no_camera_is_an_error(source):
     with pytest.raises(SourceError):
@@ -146,6 +150,8 @@ def test_a_source_that_names_no_camera_is_an_error(source):
         ("video:film.mp4", CameraSettings(seed=0)),
         ("opencv:0", CameraSettings(seed=1)),
         ("opencv:0", CameraSettings(start_time=0.0)),
+        ("picamera:0", CameraSettings(seed=1)),
+        ("picamera:0", CameraSettings(options={"exposure": 1})),
     ],
 )
 def test_a_setting_that_a_camera_cannot_take_is_an_error(source, settings):

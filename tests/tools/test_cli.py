@@ -21,7 +21,8 @@ from tests.imgstore.test_video import write_video
 
 COMMANDS = (
     *("cameras", "doctor", "rig"),
-    *("demo", "record", "import", "info", "frame", "cut", "convert", "export-video", "timecodes", "extra"),
+    *("demo", "record", "import", "info", "frame", "cut", "convert", "export-video", "export-tiff"),
+    *("timecodes", "extra"),
     *("track", "plot", "export", "verify", "repair"),
 )
 

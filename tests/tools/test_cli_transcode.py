@@ -10,6 +10,7 @@ import time
 import av
 import numpy as np
 import pytest
+import tifffile
 
 import imgstore
 from imgstore import Frame
@@ -20,7 +21,7 @@ from tests.imgstore.test_transcode import record
 from tests.imgstore.test_video import write_video
 from tests.tools.test_cli import ethostore, fails
 
-COMMANDS = ("convert", "cut", "import", "export-video", "timecodes", "extra")
+COMMANDS = ("convert", "cut", "import", "export-video", "export-tiff", "timecodes", "extra")
 
 
 def answer(*arguments, cwd):
@@ -186,3 +187,21 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
     assert told["chunks_from_before"] > 0
     assert told["frames"] == 240
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_export_tiff_takes_all_its_options(tmp_path):
+    record(tmp_path / "a", format="png", shape=(32, 48, 3))
+    told = answer(
+        *("export-tiff", "a", "a.tif", "--by", "index", "--from", 3, "--to", 9, "--compression", "deflate"),
+        *("--grey", "--crop", "4,2,40,20", "--scale", 0.5),
+        cwd=tmp_path,
+    )
+    assert (told["frames"], told["bigtiff"]) == (6, False)
+    assert told["bytes"] == (tmp_path / "a.tif").stat().st_size
+    assert tifffile.imread(tmp_path / "a.tif").shape == (6, 10, 20)
+    assert (tmp_path / told["table"]).read_text().count("\n") == 7
+    fails("export-tiff", "a", "a.tif", cwd=tmp_path, says="exists already")
+    assert "a.csv" in ethostore("export-tiff", "a", "a.tif", "--force", cwd=tmp_path).stdout
+    fails(
+        "export-tiff", "a", "b.tif", "--compression", "zip", cwd=tmp_path, says="none, deflate, lzw", code=2
+    )
