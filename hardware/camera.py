@@ -163,15 +163,21 @@ CAMERAS: Registry[CameraMaker] = Registry(
         "simulated": "hardware.cameras.simulated:open_simulated",
         "video": "hardware.cameras.replay:open_replay",
         "opencv": "hardware.cameras.opencv:open_opencv",
+        "genicam": "hardware.cameras.genicam:open_genicam",
     },
+    extras={"genicam": "genicam"},
 )
 
 CameraFinder: TypeAlias = Callable[[], list[FoundCamera]]
 """Lists the cameras of one kind that are there. Raises MissingDependencyError, HardwareError."""
 
-FINDERS: Registry[CameraFinder] = Registry("kind of camera", {})
+FINDERS: Registry[CameraFinder] = Registry(
+    "kind of camera",
+    {"genicam": "hardware.cameras.genicam:find_genicam"},
+    extras={"genicam": "genicam"},
+)
 
-SOURCES = "simulated, video:PATH, opencv:INDEX"
+SOURCES = "simulated, video:PATH, opencv:INDEX, genicam:SERIAL"
 """What a source may look like, for help and messages."""
 
 
@@ -180,7 +186,8 @@ def open_camera(source: str, settings: CameraSettings | None = None) -> Camera:
 
     Parameters
     ----------
-    source : "simulated"; "video:PATH"; "opencv:INDEX" or "opencv:/dev/videoN".
+    source : "simulated"; "video:PATH"; "opencv:INDEX" or "opencv:/dev/videoN"; "genicam:SERIAL",
+        "genicam:MODEL" or "genicam:INDEX".
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Images out of the bytes that a machine-vision camera sends, by the name of its pixel format (PFNC, GenICam)."""
+"""Images out of the bytes of a machine-vision camera, by the name of its pixel format (GenICam, PFNC)."""
 
 import re
 from dataclasses import dataclass
@@ -101,7 +101,7 @@ def is_known(name: str) -> bool:
 
 
 def decode(
-    data: bytes | npt.NDArray[np.uint8],
+    data: bytes | memoryview | npt.NDArray[np.uint8],
     pixel_format: PixelFormat,
     size: tuple[int, int],
     *,

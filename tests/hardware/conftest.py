@@ -33,9 +33,22 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["simulated", "simulated in real time", "video", "video in real time"])
+@pytest.fixture
+def producer() -> Path:
+    """A GenTL producer with three cameras, in which a black square moves by a pixel from frame to frame."""
+    genicam = pytest.importorskip("genicam", reason="genicam is not installed")
+    path = Path(genicam.__file__).parent / "viky.cti"
+    if not path.exists():
+        pytest.skip("this build of genicam has no producer with it")
+    return path
+
+
+@pytest.fixture(params=["simulated", "simulated in real time", "video", "video in real time", "genicam"])
 def make_camera(request: pytest.FixtureRequest, video: Path) -> Callable[[], Camera]:
     """What makes a camera of each kind that needs no device."""
+    if request.param == "genicam":
+        options = {"producer": str(request.getfixturevalue("producer"))}
+        return lambda: open_camera("genicam:0", CameraSettings(rate=100, options=options))
     realtime = request.param.endswith("real time")
     if request.param.startswith("video"):
         return lambda: open_camera(f"video:{video}", CameraSettings(realtime=realtime))

@@ -22,6 +22,7 @@ from hardware import (
     open_camera,
 )
 from hardware.cameras.opencv import OpenCVCamera
+from imgstore import MissingDependencyError
 
 TIMEOUT = 5.0
 
@@ -123,7 +124,10 @@ def test_frames_stops_the_camera_when_its_caller_leaves(make_camera):
 
 @pytest.mark.parametrize("name", CAMERAS.names())
 def test_every_camera_of_the_table_can_be_imported(name):
-    assert callable(CAMERAS.get(name))
+    try:
+        assert callable(CAMERAS.get(name))
+    except MissingDependencyError as exc:
+        pytest.skip(str(exc))
 
 
 @pytest.mark.parametrize(
