@@ -164,8 +164,9 @@ CAMERAS: Registry[CameraMaker] = Registry(
         "video": "hardware.cameras.replay:open_replay",
         "opencv": "hardware.cameras.opencv:open_opencv",
         "genicam": "hardware.cameras.genicam:open_genicam",
+        "basler": "hardware.cameras.basler:open_basler",
     },
-    extras={"genicam": "genicam"},
+    extras={"genicam": "genicam", "basler": "basler"},
 )
 
 CameraFinder: TypeAlias = Callable[[], list[FoundCamera]]
@@ -173,11 +174,14 @@ CameraFinder: TypeAlias = Callable[[], list[FoundCamera]]
 
 FINDERS: Registry[CameraFinder] = Registry(
     "kind of camera",
-    {"genicam": "hardware.cameras.genicam:find_genicam"},
-    extras={"genicam": "genicam"},
+    {
+        "genicam": "hardware.cameras.genicam:find_genicam",
+        "basler": "hardware.cameras.basler:find_basler",
+    },
+    extras={"genicam": "genicam", "basler": "basler"},
 )
 
-SOURCES = "simulated, video:PATH, opencv:INDEX, genicam:SERIAL"
+SOURCES = "simulated, video:PATH, opencv:INDEX, genicam:SERIAL, basler:SERIAL"
 """What a source may look like, for help and messages."""
 
 
@@ -187,7 +191,7 @@ def open_camera(source: str, settings: CameraSettings | None = None) -> Camera:
     Parameters
     ----------
     source : "simulated"; "video:PATH"; "opencv:INDEX" or "opencv:/dev/videoN"; "genicam:SERIAL",
-        "genicam:MODEL" or "genicam:INDEX".
+        "genicam:MODEL" or "genicam:INDEX"; "basler:SERIAL" or "basler:INDEX".
 
     Raises
     ------

@@ -18,9 +18,9 @@ from harvesters.core import RemoteDevice
 
 from hardware.camera import CameraIdentity
 from hardware.errors import CameraNotFoundError, CameraTimeoutError, CaptureError, HardwareError, SettingError
-from hardware.nodes import NodeKind, NodeValue
+from hardware.nodes import NodeKind, NodeValue, get_node
 from hardware.stamper import COUNTER_16_BIT, Counter
-from hardware.vision import BUFFER_MEMORY, Delivery
+from hardware.vision import Delivery, default_buffers
 
 PRODUCERS_VARIABLE = "GENICAM_GENTL64_PATH"
 """Environment variable with the folders of producers, as the standard has it."""
@@ -154,6 +154,13 @@ class Device:
         except _FAILURES as exc:
             raise CaptureError(f"{self._found} cannot begin: {one_line(exc)}") from exc
 
+    def trigger(self, timeout: float) -> None:  # no producer says when a device is ready
+        """Ask for one frame. Raises CaptureError."""
+        try:
+            get_node(self.nodes, "TriggerSoftware").write(True)
+        except SettingError as exc:
+            raise CaptureError(f"{self._found} cannot be triggered: {exc}") from exc
+
     def wait(self, timeout: float) -> Delivery:
         """Return the next buffer, complete or not. Give it back at once after use.
 
@@ -216,7 +223,7 @@ class Device:
             self._stream.register_event(gentl.EVENT_TYPE_LIST.EVENT_NEW_BUFFER)
         )
         size = self._payload_size()
-        count = buffers or max(8, min(64, BUFFER_MEMORY // size))
+        count = buffers or default_buffers(size)
         with suppress(*_FAILURES):  # not every producer says
             count = max(count, self._stream.buffer_announce_min)
         for index in range(count):
@@ -274,12 +281,12 @@ class Device:
 
     def _delivery(self, buffer: Any, arrived_ns: int) -> Delivery:
         rows, columns = _told(buffer, "height"), _told(buffer, "width")
-        data = memoryview(buffer.raw_buffer)
+        data, offset = memoryview(buffer.raw_buffer), _told(buffer, "image_offset") or 0
         filled = _told(buffer, "size_filled")
         return Delivery(
             handle=buffer,
-            data=data[_told(buffer, "image_offset") or 0 :],
-            filled=len(data) if filled is None else filled,
+            data=data[offset:],
+            filled=max((len(data) if filled is None else filled) - offset, 0),
             size=(rows, columns) if rows and columns else None,
             padding=_told(buffer, "padding_x") or 0,
             complete=_is_complete(buffer),

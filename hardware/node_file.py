@@ -45,7 +45,7 @@ _LEFT_OUT = (
         "GevPAUSE",
     ),
     *("GevInterface", "GevHeartbeat", "DeviceStream", "DeviceHeartbeat", "ClConfiguration", "CustomerID"),
-    *("CustomerValue", "Ptp"),
+    *("CustomerValue", "Ptp", "Payload", "Resulting", "ForceFailed", "TestEvent", "DeviceFirmware"),
 )
 """Beginnings of names that say which device it is or how it is connected, not how it films; or are tables."""
 

@@ -14,9 +14,10 @@ from imgstore import FrameSpec, Image
 Packing: TypeAlias = Literal["", "p", "Packed"]
 """Whole bytes; one bit after the other, from the lowest; GigE Vision's two pixels in three bytes."""
 
-_NAME = re.compile(r"(Mono|Bayer(?:RG|GR|GB|BG)|RGBa?|BGRa?)(8|10|12|14|16)(p|Packed)?")
+_NAME = re.compile(r"(Mono|Bayer(?:RG|GR|GB|BG)|(?:RGB|BGR)[aA]?)(8|10|12|14|16)(p|Packed)?")
 _CHANNELS = {"RGB": 3, "BGR": 3, "RGBa": 4, "BGRa": 4}
 _PACKED_BITS = (10, 12)
+_WHOLE_BITS = (8, 16)
 _TO_BGR = {"RGB": cv2.COLOR_RGB2BGR, "RGBa": cv2.COLOR_RGBA2BGR, "BGRa": cv2.COLOR_BGRA2BGR}
 _TO_GREY = {
     "RGB": cv2.COLOR_RGB2GRAY,
@@ -75,6 +76,21 @@ class PixelFormat:
         """Type of the values: more than 8 bits take two bytes."""
         return np.dtype(np.uint8) if self.bits == 8 else np.dtype("<u2")
 
+    def length(self, size: tuple[int, int], padding: int = 0) -> int:
+        """Return how many bytes an image takes.
+
+        Parameters
+        ----------
+        size : (rows, columns).
+        padding : bytes after each row but the last.
+        """
+        rows, columns = size
+        if self.packing == "p":
+            return -(-rows * columns * self.bits // 8)
+        if self.packing:
+            return -(-rows * columns * 3 // 2)
+        return rows * (columns * self.channels * self.dtype.itemsize + padding) - padding
+
     def spec(self, rows: int, columns: int, *, colour: bool) -> FrameSpec:
         """Return what `decode` makes of an image of this size."""
         return FrameSpec((rows, columns, 3) if colour else (rows, columns), self.dtype)
@@ -84,8 +100,10 @@ def parse_pixel_format(name: str) -> PixelFormat:
     """Return what the name of a pixel format says. Raises SettingError if it is not known here."""
     found = _NAME.fullmatch(name)
     if found is not None:
-        kind, bits = found[1], int(found[2])
+        kind, bits = found[1].replace("A", "a"), int(found[2])
         packing: Packing = "p" if found[3] == "p" else "Packed" if found[3] else ""
+        if kind in _CHANNELS and packing == "Packed" and bits in _WHOLE_BITS:
+            packing = ""  # old names: colours are side by side, not in planes
         if not packing or (bits in _PACKED_BITS and kind not in _CHANNELS):
             return PixelFormat(name, kind, bits, packing)
     raise SettingError(f"frames in the pixel format {name} cannot be read; {KNOWN_FORMATS} can")
@@ -121,7 +139,12 @@ def decode(
 
     Raises CaptureError if `data` is shorter than the image.
     """
-    flat = np.frombuffer(data, np.uint8)
+    flat, needed = np.frombuffer(data, np.uint8), pixel_format.length(size, padding)
+    if len(flat) < needed:
+        raise CaptureError(
+            f"an image of {size[1]}x{size[0]} pixels in {pixel_format.name} takes {needed} bytes, "
+            f"the camera gave {len(flat)}"
+        )
     if pixel_format.packing:
         values = _unpacked(flat, pixel_format, size)
     else:
@@ -136,7 +159,6 @@ def _rows(
     rows, columns = size
     width = columns * pixel_format.channels * pixel_format.dtype.itemsize
     stride = width + padding
-    _check_length(flat, rows * stride - padding, pixel_format, size)
     if padding:
         flat = np.lib.stride_tricks.as_strided(flat, (rows, width), (stride, 1), writeable=False)
         flat = np.ascontiguousarray(flat)
@@ -149,7 +171,6 @@ def _unpacked(flat: npt.NDArray[np.uint8], pixel_format: PixelFormat, size: tupl
     count = size[0] * size[1]
     per_group, group = (4, 5) if (pixel_format.bits, pixel_format.packing) == (10, "p") else (2, 3)
     groups = -(-count // per_group)
-    _check_length(flat, -(-count * group // per_group), pixel_format, size)
     flat = flat[: groups * group]
     if len(flat) < groups * group:  # the last group may be cut off after its last pixel
         flat = np.pad(flat, (0, groups * group - len(flat)))
@@ -177,13 +198,3 @@ def _converted(values: Image, kind: str, *, colour: bool) -> Image:
     if not colour:
         return cv2.cvtColor(values, _TO_GREY[kind])
     return values.copy() if kind == "BGR" else cv2.cvtColor(values, _TO_BGR[kind])
-
-
-def _check_length(
-    flat: npt.NDArray[np.uint8], needed: int, pixel_format: PixelFormat, size: tuple[int, int]
-) -> None:
-    if len(flat) < needed:
-        raise CaptureError(
-            f"an image of {size[1]}x{size[0]} pixels in {pixel_format.name} takes {needed} bytes, "
-            f"the camera gave {len(flat)}"
-        )

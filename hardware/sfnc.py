@@ -29,7 +29,18 @@ MAIN_NODES = (
 """Those that go into a recording's metadata, as far as there are any."""
 
 _RATE_TOLERANCE = 0.05  # cameras round exposure and rate to lines
-_COLOURS = ("BGR8", "RGB8", "BGRa8", "RGBa8", "BayerRG8", "BayerGR8", "BayerGB8", "BayerBG8")
+_COLOURS = (
+    "BGR8",
+    "RGB8",
+    "BGR8Packed",
+    "RGB8Packed",
+    "BGRa8",
+    "RGBa8",
+    "BayerRG8",
+    "BayerGR8",
+    "BayerGB8",
+    "BayerBG8",
+)
 
 
 @dataclass(frozen=True, slots=True)

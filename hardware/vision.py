@@ -1,5 +1,7 @@
 """Machine-vision cameras: a device with nodes and a stream of buffers, whoever's library drives it."""
 
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -10,15 +12,16 @@ import numpy as np
 from hardware.camera import CameraIdentity, CameraSettings
 from hardware.errors import CameraStateError, CaptureError, SettingError
 from hardware.frame import CameraFrame
-from hardware.nodes import NodeMap, get_node
+from hardware.nodes import NodeMap
 from hardware.options import parse_options
 from hardware.pixels import PixelFormat, decode
 from hardware.sfnc import NodeOptions, read_main_nodes, set_up
 from hardware.stamper import Counter, Stamper
 from imgstore import FrameSpec, Image
 
-BUFFER_MEMORY = 256 << 20
-"""Bytes that buffers take if nobody says how many there are."""
+_BUFFER_MEMORY = 256 << 20  # bytes, if nobody says how many buffers there are
+_TRIGGER_PATIENCE_S = 2.0  # after which a frame that was asked for and did not come is asked for again
+_FEWEST_BUFFERS, _MOST_BUFFERS = 8, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,9 @@ class VisionDevice(Protocol):
     def start(self, buffers: int | None) -> None:
         """Begin to acquire; None for as many buffers as are good. Raises CaptureError."""
 
+    def trigger(self, timeout: float) -> None:
+        """Ask for one frame, once the device is ready for it. Raises CaptureError, CameraTimeoutError."""
+
     def wait(self, timeout: float) -> Delivery:
         """Return the next buffer, complete or not. Raises CameraTimeoutError, CaptureError."""
 
@@ -90,6 +96,11 @@ class VisionOptions(NodeOptions):
     def __post_init__(self) -> None:
         if self.buffers is not None and self.buffers < 1:
             raise SettingError(f"buffers are at least one, not {self.buffers}")
+
+
+def default_buffers(size: int) -> int:
+    """Return how many buffers of `size` bytes are good, if nobody says."""
+    return max(_FEWEST_BUFFERS, min(_MOST_BUFFERS, _BUFFER_MEMORY // max(size, 1)))
 
 
 def split_options(
@@ -174,11 +185,11 @@ class VisionCamera:
         run = self._run()
         if self._device is None:
             raise CameraStateError(f"{self._name} is not running; start it first")
-        if run.by_software and not run.triggered:
-            get_node(self._device.nodes, "TriggerSoftware").write(True)
-            run.triggered = True
+        if run.by_software and time.monotonic() - run.triggered > _TRIGGER_PATIENCE_S:
+            self._device.trigger(timeout)
+            run.triggered = time.monotonic()
         delivery = self._device.wait(timeout)
-        run.triggered = False
+        run.triggered = -math.inf
         try:
             image = run.image(delivery, colour=self._settings.colour)
         finally:
@@ -240,14 +251,15 @@ class _Run:
     pixel_format: PixelFormat
     stamper: Stamper
     by_software: bool
-    triggered: bool = False
+    triggered: float = -math.inf  # when a frame was asked for that has not come
 
     def image(self, delivery: Delivery, *, colour: bool) -> Image:
         """Return the image of a buffer; what did not come is black."""
         size = self.spec.rows, self.spec.columns
         if not delivery.complete:
-            data = np.zeros(len(delivery.data), np.uint8)
-            data[: delivery.filled] = np.frombuffer(delivery.data, np.uint8)[: delivery.filled]
+            data = np.zeros(self.pixel_format.length(size, delivery.padding), np.uint8)
+            came = np.frombuffer(delivery.data, np.uint8)[: min(delivery.filled, len(data))]
+            data[: len(came)] = came
             return decode(data, self.pixel_format, size, colour=colour, padding=delivery.padding)
         if delivery.size not in (size, None):
             raise CaptureError(

@@ -1,6 +1,6 @@
 """Cameras to test with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -43,9 +43,23 @@ def producer() -> Path:
     return path
 
 
-@pytest.fixture(params=["simulated", "simulated in real time", "video", "video in real time", "genicam"])
+@pytest.fixture(scope="session")
+def basler_emulator() -> Iterator[None]:
+    """Two emulated cameras of Basler's; pylon looks for them when it is loaded."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYLON_CAMEMU", "2")
+        pytest.importorskip("pypylon.pylon", reason="pypylon is not installed")
+        yield
+
+
+@pytest.fixture(
+    params=["simulated", "simulated in real time", "video", "video in real time", "genicam", "basler"]
+)
 def make_camera(request: pytest.FixtureRequest, video: Path) -> Callable[[], Camera]:
     """What makes a camera of each kind that needs no device."""
+    if request.param == "basler":
+        request.getfixturevalue("basler_emulator")
+        return lambda: open_camera("basler:0", CameraSettings(size=(96, 128), rate=100))
     if request.param == "genicam":
         options = {"producer": str(request.getfixturevalue("producer"))}
         return lambda: open_camera("genicam:0", CameraSettings(rate=100, options=options))

@@ -35,7 +35,7 @@ SIZE = (800, 800)  # the square needs 700 frames from the middle to a wall
 
 def square(image):
     """Return how far the black square has moved; it goes down and right by a pixel with every frame."""
-    rows, columns = np.nonzero(image == 0)
+    _, columns = np.nonzero(image == 0)
     return columns.mean() - 11.5
 
 
@@ -49,6 +49,12 @@ def camera(producer):
         return open_camera(f"genicam:{address}", CameraSettings(**settings, options=options))
 
     return make
+
+
+def read_many(camera, count):
+    """Read frames one after the other."""
+    for _ in range(count):
+        camera.read(TIMEOUT)
 
 
 class Meddled:
@@ -214,8 +220,7 @@ def test_a_camera_that_is_unplugged_fails_and_can_be_started_again(producer):
     camera.read(TIMEOUT)
     opened[0]._device.close()  # the nearest to pulling the cable
     with pytest.raises(CaptureError):
-        for _ in range(100):  # what had arrived before may still come
-            camera.read(TIMEOUT)
+        read_many(camera, 100)  # what had arrived before may still come
     camera.stop()
 
     camera.start()

@@ -47,7 +47,14 @@ def test_padding_after_rows_is_left_out(name, dtype, padding):
 
 @pytest.mark.parametrize(
     ("name", "pixel"),
-    [("RGB8", (3, 2, 1)), ("BGR8", (1, 2, 3)), ("RGBa8", (3, 2, 1, 9)), ("BGRa8", (1, 2, 3, 9))],
+    [
+        ("RGB8", (3, 2, 1)),
+        ("BGR8", (1, 2, 3)),
+        ("RGBa8", (3, 2, 1, 9)),
+        ("BGRa8", (1, 2, 3, 9)),
+        ("RGB8Packed", (3, 2, 1)),
+        ("BGRA8Packed", (1, 2, 3, 9)),
+    ],
 )
 def test_colours_come_as_blue_green_red(name, pixel):
     data = np.full((2, 5, len(pixel)), pixel, np.uint8).tobytes()
@@ -74,7 +81,7 @@ def test_grey_can_be_had_in_three_channels():
     assert image.shape == (2, 3, 3)
 
 
-@pytest.mark.parametrize("name", ["Coord3D_ABC32f_Planar", "Mono1p", "RGB8Packed", "RGB10p", "", "mono8"])
+@pytest.mark.parametrize("name", ["Coord3D_ABC32f_Planar", "Mono1p", "RGB10Packed", "RGB10p", "", "mono8"])
 def test_a_format_that_cannot_be_read_is_named(name):
     with pytest.raises(SettingError, match="cannot be read"):
         parse_pixel_format(name)
