@@ -27,6 +27,17 @@ from hardware.errors import (
     SourceError,
 )
 from hardware.frame import CameraFrame
+from hardware.node_file import (
+    LoadedNodes,
+    NodeFault,
+    NodeFile,
+    compare_nodes,
+    dump_nodes,
+    load_nodes,
+    read_node_file,
+    write_node_file,
+)
+from hardware.nodes import NodeCamera, NodeEntry, NodeMap
 from hardware.recorder import Recorder, RecordLimit, RecordProgress, RecordSummary
 
 __all__ = [
@@ -45,6 +56,12 @@ __all__ = [
     "CaptureError",
     "FoundCamera",
     "HardwareError",
+    "LoadedNodes",
+    "NodeCamera",
+    "NodeEntry",
+    "NodeFault",
+    "NodeFile",
+    "NodeMap",
     "RecordLimit",
     "RecordProgress",
     "RecordSummary",
@@ -52,6 +69,11 @@ __all__ = [
     "SettingError",
     "SimulatedCamera",
     "SourceError",
+    "compare_nodes",
+    "dump_nodes",
     "frames",
+    "load_nodes",
     "open_camera",
+    "read_node_file",
+    "write_node_file",
 ]

@@ -27,6 +27,7 @@ PRODUCERS_VARIABLE = "GENICAM_GENTL64_PATH"
 
 _POLL_S = 0.0005  # the library holds Python's lock while it waits, so it is asked, not waited for
 _UPDATE_MS = 1000
+_WITH_VERSION_AT_0 = ("GEV", "U3V", "CXP", "CL", "CLHS")  # a register that their standards ask for
 _FAILURES = (gentl.GenericException, genapi.GenericException)
 
 
@@ -270,14 +271,15 @@ class Device:
 
     def _check_alive(self) -> None:
         """Raise CaptureError if the device does not answer: many producers only go silent."""
+        gone: tuple[type[Exception], ...] = (gentl.InvalidHandleException,)
+        if _told(self._device, "tl_type") in _WITH_VERSION_AT_0:
+            gone = (*gone, gentl.IoException, gentl.AbortException)
         try:
             self._device.remote_port.read(0, 4)
-        except gentl.InvalidAddressException:
-            return  # it answered
-        except gentl.GenericException as exc:
-            silent = (gentl.InvalidHandleException, gentl.IoException, gentl.AbortException)
-            if isinstance(exc, silent):
-                raise CaptureError(f"{self._found} does not answer: {one_line(exc)}") from exc
+        except gone as exc:
+            raise CaptureError(f"{self._found} does not answer: {one_line(exc)}") from exc
+        except gentl.GenericException:
+            return  # it answered, though not that
 
     def _delivery(self, buffer: Any, arrived_ns: int) -> Delivery:
         rows, columns = _told(buffer, "height"), _told(buffer, "width")

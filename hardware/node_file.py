@@ -116,10 +116,8 @@ def load_nodes(nodes: NodeMap, file: NodeFile, *, force: bool = False) -> Loaded
 
     Raises SettingError if the file is of another model.
     """
-    if file.model != nodes.identity.model and not force:
-        raise SettingError(
-            f"the file is of a camera {file.model or 'without a model'}, this one is a {nodes.identity.model}"
-        )
+    if not force:
+        _check_model(nodes, file)
     reasons: dict[str, str] = {}
     touched: set[str] = set()
     waiting = compare_nodes(nodes, file)
@@ -169,6 +167,13 @@ def read_node_file(path: Path) -> NodeFile:
     entries = [_entry(path, item) for item in document["nodes"]]
     serial = document.get("camera_serial_number", "")
     return NodeFile(str(document.get("camera_model", "")), str(serial), entries)
+
+
+def _check_model(nodes: NodeMap, file: NodeFile) -> None:
+    if file.model != nodes.identity.model:
+        raise SettingError(
+            f"the file is of a camera {file.model or 'without a model'}, this one is a {nodes.identity.model}"
+        )
 
 
 def _is_kept(nodes: NodeMap, name: str) -> bool:

@@ -10,11 +10,13 @@ from hardware.camera import CameraIdentity
 from hardware.errors import SettingError
 
 NodeValue: TypeAlias = bool | int | float | str
+SAME = 1e-4
+"""By what part of it a number may differ and be the same: a device keeps it in its own precision."""
+
 NODE_VALUES = (bool, int, float, str)
 NodeKind: TypeAlias = Literal["bool", "int", "float", "str", "choice", "command"]
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
-_REL_TOLERANCE = 1e-4  # of numbers that a device keeps in registers of its own precision
 _MOST_STATES = 256  # of the selectors of one node: more are a table, not settings
 
 
@@ -115,12 +117,13 @@ def first_node(nodes: NodeMap, *names: str) -> Node | None:
     return next((node for node in found if node is not None and (node.readable or node.writable)), None)
 
 
-def write_node(node: Node, value: object) -> NodeValue:
+def write_node(node: Node, value: object, *, tolerance: float = SAME) -> NodeValue:
     """Set a node, read it back, and return what it is now.
 
     Parameters
     ----------
     value : may be a string that says it.
+    tolerance : by what part of it a number may differ afterwards: devices round to what they can do.
 
     Raises SettingError: the value is none for this node, it cannot be written at the moment, or the device
     made something else of it.
@@ -135,7 +138,7 @@ def write_node(node: Node, value: object) -> NodeValue:
     if node.kind == "command" or not node.readable:
         return wanted
     got = node.read()
-    if not same_value(got, wanted):
+    if not same_value(got, wanted, tolerance):
         raise SettingError(f"{node.name} was set to {wanted} and reads {got}")
     return got
 
@@ -157,12 +160,12 @@ def parse_value(node: Node, value: object) -> NodeValue:
     return parsed
 
 
-def same_value(first: NodeValue, second: NodeValue) -> bool:
-    """Return whether two values are one, as exactly as a device keeps them."""
+def same_value(first: NodeValue, second: NodeValue, tolerance: float = SAME) -> bool:
+    """Return whether two values are one, numbers but for a part of `tolerance`."""
     if isinstance(first, float) or isinstance(second, float):
         if isinstance(first, str) or isinstance(second, str):
             return False
-        return abs(first - second) <= _REL_TOLERANCE * max(abs(first), abs(second))
+        return abs(first - second) <= tolerance * max(abs(first), abs(second))
     return first == second
 
 

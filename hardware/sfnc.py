@@ -28,7 +28,7 @@ MAIN_NODES = (
 )
 """Those that go into a recording's metadata, as far as there are any."""
 
-_RATE_TOLERANCE = 0.05  # cameras round exposure and rate to lines
+_ROUNDING = 0.05  # cameras round exposure and rate to lines
 _COLOURS = (
     "BGR8",
     "RGB8",
@@ -82,7 +82,7 @@ def set_up(
         load_nodes(nodes, read_node_file(Path(options.settings))).check()
     pixel_format = _set_pixel_format(nodes, options.pixel_format, colour=settings.colour)
     for name, value in own.items():
-        write_node(get_node(nodes, name), value)
+        write_node(get_node(nodes, name), value, tolerance=_ROUNDING)
     if "PixelFormat" in own:
         pixel_format = parse_pixel_format(str(get_node(nodes, "PixelFormat").read()))
     if settings.size is not None:
@@ -156,7 +156,7 @@ def _set_number(nodes: NodeMap, value: float, what: str, automatic: str, *names:
         write_node(auto, "Off")
     if node is None:
         raise SettingError(f"{nodes.identity.model} has no {what} that can be set ({', '.join(names)})")
-    _write_near(node.name, nodes, round(value) if node.kind == "int" else value, _RATE_TOLERANCE)
+    write_node(node, round(value) if node.kind == "int" else value, tolerance=_ROUNDING)
 
 
 def _set_rate(nodes: NodeMap, rate: float) -> None:
@@ -167,28 +167,14 @@ def _set_rate(nodes: NodeMap, rate: float) -> None:
     node = first_node(nodes, "AcquisitionFrameRate", "AcquisitionFrameRateAbs")
     if node is None:
         raise SettingError(f"{nodes.identity.model} has no rate that can be set; leave the rate out")
-    _write_near(node.name, nodes, rate, _RATE_TOLERANCE)
+    write_node(node, rate, tolerance=_ROUNDING)
     real = first_node(nodes, "ResultingFrameRate", "ResultingFrameRateAbs")
     got = real.read() if real is not None and real.readable else rate
-    if isinstance(got, int | float) and got < rate * (1 - _RATE_TOLERANCE):
+    if isinstance(got, int | float) and got < rate * (1 - _ROUNDING):
         raise SettingError(
             f"{nodes.identity.model} was asked for {rate:g} frames per second and comes to {got:.4g}; "
             "ask for less, a shorter exposure or a smaller size"
         )
-
-
-def _write_near(name: str, nodes: NodeMap, value: float, tolerance: float) -> None:
-    """Set a number that the device may round."""
-    node = get_node(nodes, name)
-    limits = node.limits
-    if limits is not None and not limits[0] <= value <= limits[1]:
-        raise SettingError(f"{name} is from {limits[0]:g} to {limits[1]:g} at the moment, not {value:g}")
-    if not node.writable:
-        raise SettingError(f"{name} cannot be set at the moment; it is {node.read()}")
-    node.write(value)
-    got = node.read()
-    if isinstance(got, str) or abs(got - value) > tolerance * abs(value):
-        raise SettingError(f"{name} was set to {value:g} and reads {got}")
 
 
 def _set_trigger(nodes: NodeMap, trigger: str) -> None:

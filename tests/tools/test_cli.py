@@ -21,7 +21,7 @@ from tests.imgstore.test_video import write_video
 
 COMMANDS = (
     *("demo", "record", "import", "info", "frame", "cut", "convert", "export-video", "timecodes", "extra"),
-    *("track", "plot", "export", "verify", "repair"),
+    *("track", "plot", "export", "verify", "repair", "camera"),
 )
 
 
