@@ -18,7 +18,7 @@ from harvesters.core import RemoteDevice
 
 from hardware.camera import CameraIdentity
 from hardware.errors import CameraNotFoundError, CameraTimeoutError, CaptureError, HardwareError, SettingError
-from hardware.nodes import NodeKind, NodeValue, get_node
+from hardware.nodes import NodeKind, NodeValue, get_node, one_line
 from hardware.stamper import COUNTER_16_BIT, Counter
 from hardware.vision import Delivery, default_buffers
 
@@ -28,6 +28,12 @@ PRODUCERS_VARIABLE = "GENICAM_GENTL64_PATH"
 _POLL_S = 0.0005  # the library holds Python's lock while it waits, so it is asked, not waited for
 _UPDATE_MS = 1000
 _WITH_VERSION_AT_0 = ("GEV", "U3V", "CXP", "CL", "CLHS")  # a register that their standards ask for
+_PLAIN_PAYLOADS = (
+    gentl.PAYLOADTYPE_INFO_IDS.PAYLOAD_TYPE_UNKNOWN,
+    gentl.PAYLOADTYPE_INFO_IDS.PAYLOAD_TYPE_IMAGE,
+    gentl.PAYLOADTYPE_INFO_IDS.PAYLOAD_TYPE_RAW_DATA,  # of an image that broke off
+    gentl.PAYLOADTYPE_INFO_IDS.PAYLOAD_TYPE_CHUNK_DATA,  # an image with chunks, of old
+)
 _FAILURES = (gentl.GenericException, genapi.GenericException)
 
 
@@ -169,12 +175,11 @@ class Device:
         """
         deadline = time.monotonic() + timeout
         try:
-            while not self._events.num_in_queue and time.monotonic() < deadline:
+            while not self._take(sure=(late := time.monotonic() >= deadline)):
+                if late:
+                    self._check_alive()
+                    raise CameraTimeoutError(f"{self._found} gave no frame within {timeout:g} s")
                 time.sleep(_POLL_S)
-            self._events.update_event_data(0)  # which also tells whether the device is still there
-        except gentl.TimeoutException as exc:
-            self._check_alive()
-            raise CameraTimeoutError(f"{self._found} gave no frame within {timeout:g} s") from exc
         except _FAILURES as exc:
             raise CaptureError(f"{self._found} failed: {one_line(exc)}") from exc
         return self._delivery(self._events.buffer, time.monotonic_ns())
@@ -269,6 +274,25 @@ class Device:
             if node is not None:
                 node.write(locked)
 
+    def _take(self, *, sure: bool) -> bool:
+        """Return whether a buffer has come, and take it.
+
+        Parameters
+        ----------
+        sure : ask for it even if none is said to be there: a device that is gone says so only then.
+        """
+        try:
+            queued = self._events.num_in_queue  # costs a hundredth of asking in vain
+        except gentl.GenericException:
+            queued = None  # not every producer says
+        if queued == 0 and not sure:
+            return False
+        try:
+            self._events.update_event_data(0)
+        except gentl.TimeoutException:
+            return False
+        return True
+
     def _check_alive(self) -> None:
         """Raise CaptureError if the device does not answer: many producers only go silent."""
         gone: tuple[type[Exception], ...] = (gentl.InvalidHandleException,)
@@ -282,19 +306,36 @@ class Device:
             return  # it answered, though not that
 
     def _delivery(self, buffer: Any, arrived_ns: int) -> Delivery:
-        rows, columns = _told(buffer, "height"), _told(buffer, "width")
-        data, offset = memoryview(buffer.raw_buffer), _told(buffer, "image_offset") or 0
-        filled = _told(buffer, "size_filled")
+        image = self._image_of(buffer)
+        rows, columns = _told(image, "height"), _told(image, "width")
+        # in a buffer of several parts, an offset is a part's; else it is the image's
+        offset = _told(image, "image_offset" if image is buffer else "data_offset") or 0
+        data, filled = memoryview(buffer.raw_buffer), _told(buffer, "size_filled")
         return Delivery(
             handle=buffer,
             data=data[offset:],
             filled=max((len(data) if filled is None else filled) - offset, 0),
             size=(rows, columns) if rows and columns else None,
-            padding=_told(buffer, "padding_x") or 0,
+            padding=_told(image, "padding_x" if image is buffer else "x_padding") or 0,
             complete=_is_complete(buffer),
             frame_id=_told(buffer, "frame_id"),
             device_ns=self._device_ns(buffer),
             arrived_ns=arrived_ns,
+        )
+
+    def _image_of(self, buffer: Any) -> Any:
+        """Return what describes the image: the buffer, or the first of its parts.
+
+        Raises CaptureError for a payload in which an image cannot be found.
+        """
+        payload = _told(buffer, "payload_type")
+        if payload == gentl.PAYLOADTYPE_INFO_IDS.PAYLOAD_TYPE_MULTI_PART and _told(buffer, "parts"):
+            return buffer.parts[0]
+        if payload in (None, *_PLAIN_PAYLOADS):
+            return buffer
+        raise CaptureError(
+            f"{self._found} sends a payload that is not known here (type {payload}), not images; "
+            "switch off GenDC or compression"
         )
 
     def _device_ns(self, buffer: Any) -> int | None:
@@ -418,11 +459,6 @@ class GenApiNode:
             return getattr(self._node, attribute)
         except _FAILURES as exc:
             raise CaptureError(f"{self.name} cannot be read: {one_line(exc)}") from exc
-
-
-def one_line(exc: Exception) -> str:
-    """Return what an error of the library says, without where in its code."""
-    return " ".join(str(exc).split()).split(" : ")[0]
 
 
 _KINDS: Mapping[int, NodeKind] = {

@@ -169,6 +169,11 @@ def same_value(first: NodeValue, second: NodeValue, tolerance: float = SAME) -> 
     return first == second
 
 
+def one_line(exc: Exception) -> str:
+    """Return what an error of GenICam's library says, without where in its code."""
+    return " ".join(str(exc).split()).split(" : ")[0]
+
+
 @contextmanager
 def selected(nodes: NodeMap, selectors: Mapping[str, NodeValue]) -> Iterator[None]:
     """Set selectors, and set them back."""

@@ -9,7 +9,7 @@ from pypylon import genicam, pylon
 
 from hardware.camera import CameraIdentity, CameraSettings, FoundCamera
 from hardware.errors import CameraNotFoundError, CameraTimeoutError, CaptureError, SettingError, SourceError
-from hardware.nodes import NodeKind, NodeValue
+from hardware.nodes import NodeKind, NodeValue, one_line
 from hardware.stamper import COUNTER_16_BIT, Counter
 from hardware.vision import Delivery, VisionCamera, default_buffers
 
@@ -56,7 +56,7 @@ class BaslerDevice:
             self._camera.Open()
         except genicam.GenericException as exc:
             raise CameraNotFoundError(
-                f"{self._name} cannot be opened, another program may be using it: {_one_line(exc)}"
+                f"{self._name} cannot be opened, another program may be using it: {one_line(exc)}"
             ) from exc
         self.nodes = PylonNodes(
             self._camera.GetNodeMap(), CameraIdentity("basler", info.GetModelName(), info.GetSerialNumber())
@@ -80,7 +80,7 @@ class BaslerDevice:
             self._camera.MaxNumBuffer.Value = buffers or default_buffers(size)
             self._camera.StartGrabbing(pylon.GrabStrategy_OneByOne)
         except genicam.GenericException as exc:
-            raise CaptureError(f"{self._name} cannot begin: {_one_line(exc)}") from exc
+            raise CaptureError(f"{self._name} cannot begin: {one_line(exc)}") from exc
 
     def trigger(self, timeout: float) -> None:
         """Ask for one frame, once the camera is ready for it. Raises CaptureError, CameraTimeoutError."""
@@ -91,7 +91,7 @@ class BaslerDevice:
                     raise CameraTimeoutError(f"{self._name} was not ready for a frame within {timeout:g} s")
             self._camera.ExecuteSoftwareTrigger()
         except genicam.GenericException as exc:
-            raise CaptureError(f"{self._name} cannot be triggered: {_one_line(exc)}") from exc
+            raise CaptureError(f"{self._name} cannot be triggered: {one_line(exc)}") from exc
 
     def wait(self, timeout: float) -> Delivery:
         """Return the next buffer, complete or not. Raises CameraTimeoutError, CaptureError."""
@@ -102,7 +102,7 @@ class BaslerDevice:
                 return self._delivery(result, arrived_ns)
             gone = self._camera.IsCameraDeviceRemoved() or not self._camera.IsGrabbing()
         except genicam.GenericException as exc:
-            raise CaptureError(f"{self._name} failed: {_one_line(exc)}") from exc
+            raise CaptureError(f"{self._name} failed: {one_line(exc)}") from exc
         if gone:
             raise CaptureError(f"{self._name} is gone; check its cable, then start it again")
         raise CameraTimeoutError(f"{self._name} gave no frame within {timeout:g} s")
@@ -237,13 +237,13 @@ class PylonNode:
             else:
                 self._node.Value = value
         except (genicam.GenericException, TypeError, OverflowError) as exc:
-            raise SettingError(f"{self.name} does not take {value}: {_one_line(exc)}") from exc
+            raise SettingError(f"{self.name} does not take {value}: {one_line(exc)}") from exc
 
     def _asked(self, attribute: str) -> Any:
         try:
             return getattr(self._node, attribute)
         except genicam.GenericException as exc:
-            raise CaptureError(f"{self.name} cannot be read: {_one_line(exc)}") from exc
+            raise CaptureError(f"{self.name} cannot be read: {one_line(exc)}") from exc
 
 
 _KINDS: Mapping[int, NodeKind] = {
@@ -270,8 +270,3 @@ def _choose(infos: Sequence[Any], address: str) -> Any:
         return infos[int(address)]
     there = ", ".join(f"{info.GetModelName()} {info.GetSerialNumber()}" for info in infos) or "none"
     raise CameraNotFoundError(f"there is no Basler camera {address}; there are: {there}")
-
-
-def _one_line(exc: Exception) -> str:
-    """Return what an error of pylon says, without where in its code."""
-    return " ".join(str(exc).split()).split(" : ")[0]

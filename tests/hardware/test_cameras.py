@@ -1,5 +1,6 @@
 """What every camera promises, and what is special to each."""
 
+import subprocess
 import sys
 import time
 from itertools import islice
@@ -128,6 +129,16 @@ def test_every_camera_of_the_table_can_be_imported(name):
         assert callable(CAMERAS.get(name))
     except MissingDependencyError as exc:
         pytest.skip(str(exc))
+
+
+@pytest.mark.parametrize(
+    ("name", "library"), [("genicam", "genicam"), ("genicam", "harvesters"), ("basler", "pypylon")]
+)
+def test_a_camera_whose_library_is_missing_names_what_brings_it(name, library):
+    program = f"import sys; sys.modules[{library!r}] = None; import hardware; hardware.CAMERAS.get({name!r})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "MissingDependencyError" in done.stderr
+    assert f"pip install 'ethostore[{name}]'" in done.stderr
 
 
 @pytest.mark.parametrize(

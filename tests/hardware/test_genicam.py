@@ -255,6 +255,17 @@ def test_ids_of_16_bits_are_counted_on(producer):
     assert [frame.number for frame in taken] == list(range(6))
 
 
+def test_of_several_components_the_first_is_the_image(camera):
+    both = camera(ComponentSelector="Range", ComponentEnable="yes")
+    taken = list(islice(frames(both, timeout=TIMEOUT), 3))
+    assert [square(frame.image) for frame in taken] == [0, 1, 2]
+
+
+def test_what_is_no_image_is_not_taken_for_one(camera):
+    with pytest.raises(CaptureError, match="GenDC"):
+        next(frames(camera(GenDCStreamingMode="On"), timeout=TIMEOUT))
+
+
 def test_a_size_that_changes_under_way_is_an_error(producer):
     camera, _ = meddled_camera(producer, lambda delivery: replace(delivery, size=(400, 400)))
     with pytest.raises(CaptureError, match="800x800"):
