@@ -217,7 +217,7 @@ class Device:
                 ) from exc
             try:
                 return device, RemoteDevice(module=device, parent=interface)
-            except _FAILURES as exc:
+            except (*_FAILURES, NotImplementedError) as exc:
                 device.close()
                 raise CameraNotFoundError(f"{self._found} does not describe itself: {one_line(exc)}") from exc
         raise CameraNotFoundError(f"{self._found} is not there any more; check its cable")

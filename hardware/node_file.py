@@ -19,6 +19,7 @@ from hardware.nodes import (
 )
 from imgstore import MetadataError, parse_yaml, replacing
 
+_MOST_ROUNDS = 10  # in which nodes that set each other may come to rest
 _PHASES = (
     ("GenDC", "Sequencer", "MultiSlope", "DeviceLink", "DeviceClock", "DeviceScan", "DeviceTap"),
     ("Sensor", "Region", "Component", "Binning", "Decimation", "Reverse", "Rotation", "PixelFormat", "Image"),
@@ -121,17 +122,18 @@ def load_nodes(nodes: NodeMap, file: NodeFile, *, force: bool = False) -> Loaded
     reasons: dict[str, str] = {}
     touched: set[str] = set()
     waiting = compare_nodes(nodes, file)
-    while waiting:
+    for _ in range(_MOST_ROUNDS):
         for fault in waiting:
+            key = str(fault.entry)
             reason = _write(nodes, fault.entry)
             if reason is None:
-                touched.add(str(fault.entry))
-                reasons.pop(str(fault.entry), None)
+                touched.add(key)
+                reasons.pop(key, None)
             else:
-                reasons[str(fault.entry)] = reason
-        before, waiting = len(waiting), compare_nodes(nodes, file)  # what was set may have set others
-        if len(waiting) >= before:
-            break
+                reasons[key] = reason
+        before, waiting = waiting, compare_nodes(nodes, file)  # what was set may have set others
+        if [fault.entry for fault in waiting] == [fault.entry for fault in before]:
+            break  # none of them will go
     faults = [NodeFault(fault.entry, reasons.get(str(fault.entry), fault.reason)) for fault in waiting]
     written = len(touched - {str(fault.entry) for fault in faults})
     return LoadedNodes(written, len(file.entries) - written - len(faults), faults)

@@ -10,9 +10,17 @@ from hardware.node_file import load_nodes, read_node_file
 from hardware.nodes import NodeMap, first_node, get_node, selector_states, write_node
 from hardware.pixels import PixelFormat, is_known, parse_pixel_format
 
+RATE_NODES = (
+    "ResultingFrameRate",
+    "ResultingFrameRateAbs",
+    "AcquisitionFrameRate",
+    "AcquisitionFrameRateAbs",
+)
+"""Frames per second: what it comes to if the device says that, else what it is told."""
+
 MAIN_NODES = (
     *("PixelFormat", "Width", "Height", "OffsetX", "OffsetY", "BinningHorizontal", "BinningVertical"),
-    *("AcquisitionFrameRate", "AcquisitionFrameRateAbs", "ResultingFrameRate", "ResultingFrameRateAbs"),
+    *RATE_NODES,
     *(
         "ExposureAuto",
         "ExposureTime",

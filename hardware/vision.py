@@ -12,10 +12,10 @@ import numpy as np
 from hardware.camera import CameraIdentity, CameraSettings
 from hardware.errors import CameraStateError, CaptureError, SettingError
 from hardware.frame import CameraFrame
-from hardware.nodes import NodeMap
+from hardware.nodes import NodeMap, get_node
 from hardware.options import parse_options
 from hardware.pixels import PixelFormat, decode
-from hardware.sfnc import NodeOptions, read_main_nodes, set_up
+from hardware.sfnc import RATE_NODES, NodeOptions, read_main_nodes, set_up
 from hardware.stamper import Counter, Stamper
 from imgstore import FrameSpec, Image
 
@@ -222,9 +222,9 @@ class VisionCamera:
     def _begin(self, device: VisionDevice) -> "_Run":
         pixel_format = set_up(device.nodes, self._settings, self._options, self._own_nodes)
         given = read_main_nodes(device.nodes, self._own_nodes)
-        size = int(str(given["Height"])), int(str(given["Width"]))
+        size = int(get_node(device.nodes, "Height").read()), int(get_node(device.nodes, "Width").read())
         device.start(self._options.buffers)
-        rate = given.get("ResultingFrameRate", given.get("AcquisitionFrameRate"))
+        rate = next((given[name] for name in RATE_NODES if name in given), None)
         triggered = given.get("TriggerMode") == "On"
         return _Run(
             spec=pixel_format.spec(*size, colour=self._settings.colour),
@@ -263,6 +263,6 @@ class _Run:
             return decode(data, self.pixel_format, size, colour=colour, padding=delivery.padding)
         if delivery.size not in (size, None):
             raise CaptureError(
-                f"frames are {size[1]}x{size[0]}, but one came in {delivery.size}; start again"
+                f"frames are {size[1]}x{size[0]}, but one came with (rows, columns) {delivery.size}"
             )
         return decode(delivery.data, self.pixel_format, size, colour=colour, padding=delivery.padding)

@@ -119,7 +119,8 @@ class BaslerDevice:
             self._camera.StopGrabbing()
         with suppress(genicam.GenericException):
             self._camera.Close()
-        self._camera.DestroyDevice()
+        with suppress(genicam.GenericException):
+            self._camera.DestroyDevice()
 
     def _delivery(self, result: Any, arrived_ns: int) -> Delivery:
         data = memoryview(result.GetMemoryView())

@@ -37,6 +37,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def producer() -> Path:
     """A GenTL producer with three cameras, in which a black square moves by a pixel from frame to frame."""
     genicam = pytest.importorskip("genicam", reason="genicam is not installed")
+    pytest.importorskip("harvesters", reason="harvesters is not installed")
     path = Path(genicam.__file__).parent / "viky.cti"
     if not path.exists():
         pytest.skip("this build of genicam has no producer with it")

@@ -131,6 +131,20 @@ def test_an_order_that_does_not_work_at_once_is_gone_through_again():
     assert nodes.values == {"Inner": 5, "Lock": False}
 
 
+def test_a_node_that_sets_another_one_back_does_not_have_the_last_word():
+    nodes = Resetting()
+    file = NodeFile("Toy", "", [NodeEntry("Inner", 7, {}), NodeEntry("Outer", 1, {})])
+    loaded = load_nodes(nodes, file)
+    assert nodes.values == {"Inner": 7, "Outer": 1}
+    assert (loaded.written, loaded.kept, loaded.faults) == (2, 0, [])
+
+
+def test_nodes_that_set_each_other_back_for_ever_are_said():
+    nodes = Resetting(both=True)
+    file = NodeFile("Toy", "", [NodeEntry("Inner", 7, {}), NodeEntry("Outer", 1, {})])
+    assert len(load_nodes(nodes, file).faults) == 1
+
+
 def test_the_file_of_another_model_is_refused(open_nodes):
     file = NodeFile("Boa", "77", [NodeEntry("Width", 500, {})])
     with open_nodes() as nodes:
@@ -247,6 +261,7 @@ class ToyNode:
 
     def write(self, value):
         self._toy.values[self.name] = value
+        self._toy.written(self.name)
 
 
 class Toy:
@@ -270,6 +285,9 @@ class Toy:
     def may_write(self, name):
         return True
 
+    def written(self, name):
+        pass
+
 
 class Lockable(Toy):
     """A node that can be written only once another is off."""
@@ -280,3 +298,18 @@ class Lockable(Toy):
 
     def may_write(self, name):
         return name == "Lock" or not self.values["Lock"]
+
+
+class Resetting(Toy):
+    """A node that puts another one back to 0 when it is written, and perhaps the other way round."""
+
+    def __init__(self, *, both=False):
+        super().__init__({}, {})
+        self.values = {"Inner": 7, "Outer": 0}
+        self._both = both
+
+    def written(self, name):
+        if name == "Outer":
+            self.values["Inner"] = 0
+        elif self._both:
+            self.values["Outer"] = 0
