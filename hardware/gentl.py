@@ -7,20 +7,25 @@ away, takes Ctrl-C for itself, and loads a producer anew for every camera, which
 import os
 import threading
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genicam import genapi, gentl
-from harvesters.core import RemoteDevice
-
 from hardware.camera import CameraIdentity
 from hardware.errors import CameraNotFoundError, CameraTimeoutError, CaptureError, HardwareError, SettingError
 from hardware.nodes import NodeKind, NodeValue, get_node, one_line
 from hardware.stamper import COUNTER_16_BIT, Counter
 from hardware.vision import Delivery, default_buffers
+
+with (
+    warnings.catch_warnings()
+):  # harvesters changes what is shown; genicam ends the process if one is an error
+    warnings.simplefilter("ignore")
+    from genicam import genapi, gentl
+    from harvesters.core import RemoteDevice
 
 PRODUCERS_VARIABLE = "GENICAM_GENTL64_PATH"
 """Environment variable with the folders of producers, as the standard has it."""

@@ -1,17 +1,20 @@
 """Basler's cameras, through its own library, pylon."""
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
-
-from pypylon import genicam, pylon
 
 from hardware.camera import CameraIdentity, CameraSettings, FoundCamera
 from hardware.errors import CameraNotFoundError, CameraTimeoutError, CaptureError, SettingError, SourceError
 from hardware.nodes import NodeKind, NodeValue, one_line
 from hardware.stamper import COUNTER_16_BIT, Counter
 from hardware.vision import Delivery, VisionCamera, default_buffers
+
+with warnings.catch_warnings():  # the process ends if one of those of its types without a module is an error
+    warnings.simplefilter("ignore")
+    from pypylon import genicam, pylon
 
 _NO_NUMBER = (1 << 64) - 1
 _TICKS_PER_S = 1_000_000_000  # of USB cameras and new GigE ones, which do not say

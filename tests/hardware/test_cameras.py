@@ -141,6 +141,20 @@ def test_a_camera_whose_library_is_missing_names_what_brings_it(name, library):
     assert f"pip install 'ethostore[{name}]'" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["genicam", "basler"])
+def test_loading_a_camera_s_library_changes_nothing_for_others(name):
+    program = (
+        "import sys, warnings, hardware, imgstore; before = list(warnings.filters)\n"
+        f"try: hardware.CAMERAS.get({name!r})\n"
+        "except imgstore.MissingDependencyError: sys.exit()\n"
+        "assert warnings.filters[: len(before)] == before, warnings.filters[:3]"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     "source", ["simulate", "", "film.mp4", "video:", "opencv:", "opencv:front", "simulated:2"]
 )
