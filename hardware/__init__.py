@@ -44,6 +44,17 @@ from hardware.faults import Exposures, Faults
 from hardware.frame import CameraFrame
 from hardware.job import CameraJob
 from hardware.losses import CAUSES, Cause, EventSink
+from hardware.node_file import (
+    LoadedNodes,
+    NodeFault,
+    NodeFile,
+    compare_nodes,
+    dump_nodes,
+    load_nodes,
+    read_node_file,
+    write_node_file,
+)
+from hardware.nodes import NodeCamera, NodeEntry, NodeMap
 from hardware.pattern import Pattern, read_number
 from hardware.recorder import Recorder
 from hardware.recording import RecordLimit, RecordProgress, RecordSummary, Saving
@@ -104,7 +115,13 @@ __all__ = [
     "HardwareError",
     "Level",
     "Limits",
+    "LoadedNodes",
     "Machine",
+    "NodeCamera",
+    "NodeEntry",
+    "NodeFault",
+    "NodeFile",
+    "NodeMap",
     "Outcome",
     "Pattern",
     "QueueSize",
@@ -129,16 +146,21 @@ __all__ = [
     "StoreSpec",
     "Window",
     "as_record",
+    "compare_nodes",
+    "dump_nodes",
     "examine",
     "existing_parent",
     "find_cameras",
     "find_function",
     "frames",
+    "load_nodes",
     "load_rig",
     "next_window",
     "open_camera",
     "parse_rig",
+    "read_node_file",
     "read_number",
     "read_rig",
     "try_cameras",
+    "write_node_file",
 ]

@@ -165,7 +165,10 @@ CAMERAS: Registry[CameraMaker] = Registry(
         "store": "hardware.cameras.replay:open_store_replay",
         "opencv": "hardware.cameras.opencv:open_opencv",
         "picamera": "hardware.cameras.picamera:open_picamera",
+        "genicam": "hardware.cameras.genicam:open_genicam",
+        "basler": "hardware.cameras.basler:open_basler",
     },
+    extras={"genicam": "genicam", "basler": "basler"},
 )
 
 CameraFinder: TypeAlias = Callable[[], list[FoundCamera]]
@@ -176,10 +179,16 @@ FINDERS: Registry[CameraFinder] = Registry(
     {
         "simulated": "hardware.cameras.simulated:find_simulated",
         "picamera": "hardware.cameras.picamera:find_picamera",
+        "genicam": "hardware.cameras.genicam:find_genicam",
+        "basler": "hardware.cameras.basler:find_basler",
     },
+    extras={"genicam": "genicam", "basler": "basler"},
 )
 
-SOURCES = "simulated, simulated:pattern, video:PATH, store:PATH, opencv:INDEX, picamera:INDEX"
+SOURCES = (
+    "simulated, simulated:pattern, video:PATH, store:PATH, opencv:INDEX, picamera:INDEX, genicam:SERIAL, "
+    "basler:SERIAL"
+)
 """What a source may look like, for help and messages."""
 
 
@@ -189,7 +198,8 @@ def open_camera(source: str, settings: CameraSettings | None = None) -> Camera:
     Parameters
     ----------
     source : "simulated"; "simulated:pattern"; "video:PATH"; "store:PATH"; "opencv:INDEX" or
-        "opencv:/dev/videoN"; "picamera:INDEX", or the model or id instead of the index.
+        "opencv:/dev/videoN"; "picamera:INDEX", or the model or id instead of the index; "genicam:SERIAL",
+        "genicam:MODEL" or "genicam:INDEX"; "basler:SERIAL" or "basler:INDEX".
 
     Raises
     ------

@@ -9,6 +9,7 @@ import typer
 import imgstore
 from hardware import HardwareError
 from imgstore import ImgstoreError
+from tools.camera import camera
 from tools.cameras import cameras
 from tools.console import err
 from tools.convert import convert
@@ -61,6 +62,7 @@ for command in (
     repair,
 ):
     app.command(command.__name__.strip("_").replace("_", "-"))(command)
+app.add_typer(camera, name="camera")
 
 app.add_typer(rig, name="rig")
 

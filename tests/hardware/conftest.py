@@ -1,6 +1,6 @@
 """Cameras to test with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -47,6 +47,26 @@ def pattern_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def producer() -> Path:
+    """A GenTL producer with three cameras, in which a black square moves by a pixel from frame to frame."""
+    genicam = pytest.importorskip("genicam", reason="genicam is not installed")
+    pytest.importorskip("harvesters", reason="harvesters is not installed")
+    path = Path(genicam.__file__).parent / "viky.cti"
+    if not path.exists():
+        pytest.skip("this build of genicam has no producer with it")
+    return path
+
+
+@pytest.fixture(scope="session")
+def basler_emulator() -> Iterator[None]:
+    """Two emulated cameras of Basler's; pylon looks for them when it is loaded."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYLON_CAMEMU", "2")
+        pytest.importorskip("pypylon.pylon", reason="pypylon is not installed")
+        yield
+
+
 @pytest.fixture(
     params=[
         "simulated",
@@ -59,17 +79,36 @@ def pattern_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "store",
         "store in real time",
         "picamera",
+        "genicam",
+        "basler",
     ]
 )
 def make_camera(request: pytest.FixtureRequest, video: Path, pattern_store: Path) -> Callable[[], Camera]:
     """What makes a camera of each kind that needs no device."""
     source, _, how = request.param.partition(" ")
+    if source in _SPECIAL:
+        return _SPECIAL[source](request)
     realtime = how == "in real time"
     path = {"video": f":{video}", "store": f":{pattern_store}"}.get(source)
     if path is not None:
         return lambda: open_camera(source + path, CameraSettings(realtime=realtime))
-    if source == "picamera":
-        return lambda: PicameraCamera("0", CameraSettings(size=(240, 320), rate=100), StandIn)
     options = {"drift": 50, "jitter": 0.0001} if how == "with a clock of its own" else {}
     settings = CameraSettings(size=(240, 320), rate=100, realtime=realtime, options=options)
     return lambda: open_camera(source, settings)
+
+
+def _picamera(request: pytest.FixtureRequest) -> Callable[[], Camera]:
+    return lambda: PicameraCamera("0", CameraSettings(size=(240, 320), rate=100), StandIn)
+
+
+def _genicam(request: pytest.FixtureRequest) -> Callable[[], Camera]:
+    options = {"producer": str(request.getfixturevalue("producer"))}
+    return lambda: open_camera("genicam:0", CameraSettings(rate=100, options=options))
+
+
+def _basler(request: pytest.FixtureRequest) -> Callable[[], Camera]:
+    request.getfixturevalue("basler_emulator")
+    return lambda: open_camera("basler:0", CameraSettings(size=(96, 128), rate=100))
+
+
+_SPECIAL = {"picamera": _picamera, "genicam": _genicam, "basler": _basler}

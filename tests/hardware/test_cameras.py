@@ -1,5 +1,6 @@
 """What every camera promises, and what is special to each."""
 
+import subprocess
 import sys
 import time
 from itertools import islice
@@ -22,6 +23,7 @@ from hardware import (
     open_camera,
 )
 from hardware.cameras.opencv import OpenCVCamera
+from imgstore import MissingDependencyError
 
 TIMEOUT = 5.0
 CLOCK_SLACK = 0.01  # a frame that is stamped on arrival came a moment after it was exposed
@@ -126,7 +128,34 @@ def test_frames_stops_the_camera_when_its_caller_leaves(make_camera):
 
 @pytest.mark.parametrize("name", CAMERAS.names())
 def test_every_camera_of_the_table_can_be_imported(name):
-    assert callable(CAMERAS.get(name))
+    try:
+        assert callable(CAMERAS.get(name))
+    except MissingDependencyError as exc:
+        pytest.skip(str(exc))
+
+
+@pytest.mark.parametrize(
+    ("name", "library"), [("genicam", "genicam"), ("genicam", "harvesters"), ("basler", "pypylon")]
+)
+def test_a_camera_whose_library_is_missing_names_what_brings_it(name, library):
+    program = f"import sys; sys.modules[{library!r}] = None; import hardware; hardware.CAMERAS.get({name!r})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "MissingDependencyError" in done.stderr
+    assert f"pip install 'ethostore[{name}]'" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["genicam", "basler"])
+def test_loading_a_camera_s_library_changes_nothing_for_others(name):
+    program = (
+        "import sys, warnings, hardware, imgstore; before = list(warnings.filters)\n"
+        f"try: hardware.CAMERAS.get({name!r})\n"
+        "except imgstore.MissingDependencyError: sys.exit()\n"
+        "assert warnings.filters[: len(before)] == before, warnings.filters[:3]"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
