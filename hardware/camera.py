@@ -169,9 +169,14 @@ CAMERAS: Registry[CameraMaker] = Registry(
 CameraFinder: TypeAlias = Callable[[], list[FoundCamera]]
 """Lists the cameras of one kind that are there. Raises MissingDependencyError, HardwareError."""
 
-FINDERS: Registry[CameraFinder] = Registry("kind of camera", {})
+FINDERS: Registry[CameraFinder] = Registry(
+    "kind of camera",
+    {
+        "opencv": "hardware.capture:find_opencv",
+    },
+)
 
-SOURCES = "simulated, video:PATH, opencv:INDEX"
+SOURCES = "simulated, video:PATH, opencv:INDEX, stream:URL"
 """What a source may look like, for help and messages."""
 
 
@@ -180,7 +185,7 @@ def open_camera(source: str, settings: CameraSettings | None = None) -> Camera:
 
     Parameters
     ----------
-    source : "simulated"; "video:PATH"; "opencv:INDEX" or "opencv:/dev/videoN".
+    source : "simulated"; "video:PATH"; "opencv:INDEX", "opencv:/dev/videoN" or "opencv:NAME"; "stream:URL".
 
     Raises
     ------
