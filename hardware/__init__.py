@@ -3,6 +3,7 @@
 `open_camera("simulated")` gives a camera, `frames(camera)` its frames, `Recorder` writes them down.
 """
 
+from hardware.address import without_secrets
 from hardware.camera import (
     CAMERAS,
     FINDERS,
@@ -54,4 +55,5 @@ __all__ = [
     "SourceError",
     "frames",
     "open_camera",
+    "without_secrets",
 ]

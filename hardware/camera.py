@@ -5,6 +5,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from hardware.address import without_secrets
 from hardware.errors import SettingError, SourceError
 from hardware.frame import CameraFrame
 from imgstore import FrameSpec, Registry, UnknownNameError
@@ -163,6 +164,7 @@ CAMERAS: Registry[CameraMaker] = Registry(
         "simulated": "hardware.cameras.simulated:open_simulated",
         "video": "hardware.cameras.replay:open_replay",
         "opencv": "hardware.cameras.opencv:open_opencv",
+        "stream": "hardware.cameras.stream:open_stream",
     },
 )
 
@@ -202,6 +204,10 @@ def open_camera(source: str, settings: CameraSettings | None = None) -> Camera:
     except UnknownNameError as exc:
         if Path(source).expanduser().is_file():
             raise SourceError(f"{source} is a file; did you mean video:{source}?") from exc
+        if "://" in source:
+            raise SourceError(
+                f"{without_secrets(source)!r} names no camera; did you mean stream:{without_secrets(source)}?"
+            ) from exc
         raise SourceError(f"{source!r} names no camera: {exc}. A source looks like {SOURCES}") from exc
     return make(address, settings or CameraSettings())
 

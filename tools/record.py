@@ -14,7 +14,15 @@ from rich.live import Live
 from rich.text import Text
 
 import imgstore
-from hardware import SOURCES, CameraSettings, Recorder, RecordLimit, RecordProgress, open_camera
+from hardware import (
+    SOURCES,
+    CameraSettings,
+    Recorder,
+    RecordLimit,
+    RecordProgress,
+    open_camera,
+    without_secrets,
+)
 from imgstore import DEFAULT_FORMAT, FORMATS, FrameSink, FrameSpec, MetadataError
 from tools.console import duration_text, err, folder_size, parse_pairs, parse_time, show, size_text
 
@@ -63,7 +71,11 @@ def record(
         start_time=parse_start(start),
         seed=seed,
     )
-    metadata = {"source": source, "software": f"ethostore {imgstore.__version__}", **parse_meta(meta or [])}
+    metadata = {
+        "source": without_secrets(source),
+        "software": f"ethostore {imgstore.__version__}",
+        **parse_meta(meta or []),
+    }
 
     def open_sinks(spec: FrameSpec) -> list[FrameSink]:
         return [
