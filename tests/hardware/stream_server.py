@@ -4,10 +4,13 @@ Every client gets the same pictures, from number 0 on.
 """
 
 import argparse
+import re
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -15,6 +18,7 @@ import numpy as np
 SHAPE = (96, 128)
 BITS = 8
 RATE = 50
+RTP_CLOCK = 90_000
 KEYFRAME_EVERY = 10
 DARK, BRIGHT = 40, 210
 
@@ -124,11 +128,60 @@ def send_mpegts(target: SocketFile | str, args: argparse.Namespace) -> None:
             container.mux(packet)
 
 
+SDP = (
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=camera\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\n"
+    f"a=rtpmap:96 H264/{RTP_CLOCK}\r\na=fmtp:96 packetization-mode=1\r\na=framerate:{RATE}\r\n"
+    "a=control:track\r\n"
+)
+
+
+def send_rtsp(connection: socket.socket, args: argparse.Namespace) -> None:
+    """Answer RTSP requests (RFC 2326), then send RTP on the same connection until the client leaves."""
+    with connection.makefile("rb") as requests:
+        while request := _read_request(requests):
+            method, count = request
+            head, body = f"RTSP/1.0 200 OK\r\nCSeq: {count}\r\nSession: 1\r\n", ""
+            if method == "OPTIONS":
+                head += "Public: DESCRIBE, SETUP, PLAY, TEARDOWN\r\n"
+            elif method == "DESCRIBE":
+                head, body = head + "Content-Type: application/sdp\r\n", SDP
+            elif method == "SETUP":
+                head += "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n"
+            connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+            if method == "PLAY":
+                send_rtp(connection, args)
+                return
+
+
+def _read_request(requests: BinaryIO) -> tuple[str, str] | None:
+    """Return method and sequence number; None when the client has left."""
+    method = requests.readline().decode().partition(" ")[0]
+    count = ""
+    while line := requests.readline().decode().strip():
+        name, _, value = line.partition(":")
+        count = value.strip() if name.lower() == "cseq" else count
+    return (method, count) if method else None
+
+
+def send_rtp(connection: socket.socket, args: argparse.Namespace) -> None:
+    """Send H.264, a unit to a packet (RFC 6184), each with its length before it (RFC 2326, 10.12)."""
+    sequence = 0
+    for number, packet in encoded("libx264", args):
+        units = [unit for unit in re.split(rb"\x00\x00\x00?\x01", bytes(packet)) if unit]
+        for unit in units:
+            marker = 0x80 if unit is units[-1] else 0
+            stamp = number * RTP_CLOCK // RATE
+            header = struct.pack(">BBHII", 0x80, 96 | marker, sequence & 0xFFFF, stamp, 7)
+            connection.sendall(struct.pack(">cBH", b"$", 0, len(header + unit)) + header + unit)
+            sequence += 1
+
+
 def serve(kind: str, args: argparse.Namespace) -> None:
     """Serve one client after the other, for ever."""
     send: dict[str, Callable[[socket.socket], None]] = {
         "mjpeg": lambda connection: send_mjpeg(connection, args),
         "mpegts": lambda connection: send_mpegts(SocketFile(connection), args),
+        "rtsp": lambda connection: send_rtsp(connection, args),
         "mute": lambda connection: connection.recv(1 << 30, socket.MSG_WAITALL),
     }
     with socket.create_server(("127.0.0.1", args.port)) as server:
@@ -145,7 +198,7 @@ def serve(kind: str, args: argparse.Namespace) -> None:
 def main() -> None:
     """Read the command line and serve."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=["mjpeg", "mpegts", "udp", "mute"])
+    parser.add_argument("kind", choices=["mjpeg", "mpegts", "rtsp", "udp", "mute"])
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--unauthorized", action="store_true")
     parser.add_argument("--playlist", action="store_true")
