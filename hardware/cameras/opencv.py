@@ -219,8 +219,8 @@ class OpenCVCamera:
         fourcc = fourcc_text(int(capture.get(cv2.CAP_PROP_FOURCC)))
         if capture.getBackendName() == "V4L2" and fourcc in _UNCONVERTED:
             capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
-        given |= self._set_controls(capture)
         given |= self._check(capture, fourcc, device)
+        given |= self._set_controls(capture)
         asked = {"size": size, "rate": rate, **asdict(options)}
         given["asked"] = {name: value for name, value in asked.items() if value is not None}
         return given
@@ -231,6 +231,10 @@ class OpenCVCamera:
         wanted = self._settings
         if self._options.fourcc not in (None, fourcc):
             raise self._refusal(f"{self._options.fourcc} frames", fourcc or "others", device)
+        if min(size) < 1:
+            raise CameraNotFoundError(
+                f"{self._name} was opened but gives no frames; unplug it, or stop what uses it"
+            )
         if wanted.size is not None and size != tuple(wanted.size):
             raise self._refusal(f"{wanted.size[1]}x{wanted.size[0]}", f"{size[1]}x{size[0]}", device, fourcc)
         if wanted.rate is not None and rate > 0 and abs(rate - wanted.rate) > _RATE_TOLERANCE * wanted.rate:

@@ -66,10 +66,13 @@ def open_stream(address: str, settings: CameraSettings) -> "StreamCamera":
 class StreamCamera:
     """One stream.
 
-    A stream does not count its frames: one that was lost on the way leaves no gap in `number`, only in the
-    times; with RTSP over TCP, HTTP and `tcp://` none is. One that came but was not read in time does, in
-    `lost`. The device's time is the sender's, where the stream carries it: RTSP and MPEG-TS do, MJPEG over
-    HTTP does not.
+    A stream does not count its frames. By RTSP over TCP, HTTP and `tcp://` none is lost on the way; one that
+    is lost by UDP leaves no gap in `number`, only in the times, and frames that build on it may be damaged
+    without a sign. One that came but was not read in time is counted in `lost`.
+
+    The device's time is the sender's, where the stream carries it: RTSP and MPEG-TS do, MJPEG over HTTP does
+    not. H.264 is known to be whole only when the next frame begins: frames arrive a period late by RTSP and
+    two by MPEG-TS, and as this is always so, their times are late by as much.
 
     Parameters
     ----------

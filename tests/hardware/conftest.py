@@ -12,6 +12,8 @@ import pytest
 from av.video.frame import VideoFrame
 
 from hardware import Camera, CameraSettings, open_camera
+from hardware.cameras.opencv import OpenCVCamera
+from tests.hardware.film import Film
 from tests.hardware.stream_server import RATE, SHAPE, picture
 
 HERE = Path(__file__).parent
@@ -38,9 +40,13 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["simulated", "simulated in real time", "video", "video in real time", "stream"])
+@pytest.fixture(
+    params=["simulated", "simulated in real time", "video", "video in real time", "opencv", "stream"]
+)
 def make_camera(request: pytest.FixtureRequest, video: Path) -> Callable[[], Camera]:
     """What makes a camera of each kind that needs no device."""
+    if request.param == "opencv":
+        return lambda: OpenCVCamera("film", lambda: Film(video), CameraSettings())
     if request.param == "stream":
         port = request.getfixturevalue("start_server")("mpegts")
         return lambda: open_camera(f"stream:tcp://127.0.0.1:{port}")

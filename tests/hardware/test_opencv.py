@@ -29,6 +29,7 @@ from hardware.cameras.opencv import OpenCVCamera, OpenCVOptions
 from hardware.capture import V4L2Device, find_device, find_opencv
 from hardware.options import parse_options
 from hardware.v4l2 import VideoDevices
+from tests.hardware.film import Film
 
 TIMEOUT = 5.0
 VIDEO, META = 0x04200001, 0x04A00000  # flags of a node that gives frames, and of its twin
@@ -457,24 +458,6 @@ def test_a_camera_that_is_not_there_is_named_and_nothing_is_printed(capfd, addre
 def test_an_empty_address_is_an_error():
     with pytest.raises(SourceError, match="opencv:0"):
         open_camera("opencv: ")
-
-
-class Film:
-    """A file that OpenCV opens like a camera."""
-
-    identity = CameraIdentity("opencv", "film")
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def open(self):
-        return cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
-
-    def modes(self):
-        return []
-
-    def is_there(self):
-        return True
 
 
 @pytest.mark.parametrize(

@@ -102,9 +102,8 @@ def test_a_stream_by_udp_is_joined_where_it_is(start_server, connected):
     camera = connected(f"stream:udp://127.0.0.1:{port}")
     whole = [frame for frame in read(camera, 20) if not frame.incomplete]
 
-    shown = [number_of(frame.image) for frame in whole]
-    offsets = {(number - frame.number) % 256 for number, frame in zip(shown, whole, strict=True)}
-    assert len(offsets) == 1 or camera.given["container"] == "mpegts"
+    steps = np.diff([number_of(frame.image) for frame in whole]) % 256
+    assert np.all((steps >= 1) & (steps < 128))  # it may lose some
     assert all(frame.device_ns is not None for frame in whole)
 
 
@@ -301,7 +300,7 @@ def test_a_password_is_shown_nowhere(start_server, connected, capfd, url):
             open_camera(source.replace("PORT", "1")).start()
         shown.append("".join(traceback.format_exception(caught.value, chain=True)))
 
-    assert not [text for text in shown if SECRET in text.replace(f"SECRET = {SECRET}", "")]
+    assert not [text for text in shown if SECRET in text]
     assert capfd.readouterr() == ("", "")
 
 
