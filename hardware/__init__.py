@@ -3,6 +3,7 @@
 `open_camera("simulated")` gives a camera, `frames(camera)` its frames, `Recorder` writes them down.
 """
 
+from hardware.address import without_secrets
 from hardware.callback import Callback, FrameFunction, as_record, find_function
 from hardware.camera import (
     CAMERAS,
@@ -162,5 +163,6 @@ __all__ = [
     "read_number",
     "read_rig",
     "try_cameras",
+    "without_secrets",
     "write_node_file",
 ]

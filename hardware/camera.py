@@ -5,6 +5,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from hardware.address import without_secrets
 from hardware.errors import SettingError, SourceError
 from hardware.frame import CameraFrame
 from imgstore import FrameSpec, Registry, UnknownNameError
@@ -167,6 +168,7 @@ CAMERAS: Registry[CameraMaker] = Registry(
         "picamera": "hardware.cameras.picamera:open_picamera",
         "genicam": "hardware.cameras.genicam:open_genicam",
         "basler": "hardware.cameras.basler:open_basler",
+        "stream": "hardware.cameras.stream:open_stream",
     },
     extras={"genicam": "genicam", "basler": "basler"},
 )
@@ -178,6 +180,7 @@ FINDERS: Registry[CameraFinder] = Registry(
     "kind of camera",
     {
         "simulated": "hardware.cameras.simulated:find_simulated",
+        "opencv": "hardware.capture:find_opencv",
         "picamera": "hardware.cameras.picamera:find_picamera",
         "genicam": "hardware.cameras.genicam:find_genicam",
         "basler": "hardware.cameras.basler:find_basler",
@@ -186,8 +189,8 @@ FINDERS: Registry[CameraFinder] = Registry(
 )
 
 SOURCES = (
-    "simulated, simulated:pattern, video:PATH, store:PATH, opencv:INDEX, picamera:INDEX, genicam:SERIAL, "
-    "basler:SERIAL"
+    "simulated, simulated:pattern, video:PATH, store:PATH, opencv:INDEX, stream:URL, picamera:INDEX, "
+    "genicam:SERIAL, basler:SERIAL"
 )
 """What a source may look like, for help and messages."""
 
@@ -197,9 +200,9 @@ def open_camera(source: str, settings: CameraSettings | None = None) -> Camera:
 
     Parameters
     ----------
-    source : "simulated"; "simulated:pattern"; "video:PATH"; "store:PATH"; "opencv:INDEX" or
-        "opencv:/dev/videoN"; "picamera:INDEX", or the model or id instead of the index; "genicam:SERIAL",
-        "genicam:MODEL" or "genicam:INDEX"; "basler:SERIAL" or "basler:INDEX".
+    source : "simulated"; "simulated:pattern"; "video:PATH"; "store:PATH"; "opencv:INDEX",
+        "opencv:/dev/videoN" or "opencv:NAME"; "stream:URL"; "picamera:INDEX", or the model or id instead of
+        the index; "genicam:SERIAL", "genicam:MODEL" or "genicam:INDEX"; "basler:SERIAL" or "basler:INDEX".
 
     Raises
     ------
@@ -216,6 +219,10 @@ def open_camera(source: str, settings: CameraSettings | None = None) -> Camera:
     except UnknownNameError as exc:
         if Path(source).expanduser().is_file():
             raise SourceError(f"{source} is a file; did you mean video:{source}?") from exc
+        if "://" in source:
+            raise SourceError(
+                f"{without_secrets(source)!r} names no camera; did you mean stream:{without_secrets(source)}?"
+            ) from exc
         raise SourceError(f"{source!r} names no camera: {exc}. A source looks like {SOURCES}") from exc
     return make(address, settings or CameraSettings())
 

@@ -1,11 +1,11 @@
 """All that has to be known to record one camera: a value that goes to another process."""
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from hardware.address import without_secrets
 from hardware.camera import Camera, CameraSettings, open_camera
 from hardware.disk import DiskGuard, FolderMeter
 from hardware.errors import SettingError
@@ -79,7 +79,7 @@ class CameraJob:
     def _open_stores(self, camera: Camera, spec: FrameSpec) -> Sequence[FrameSink]:
         identity = camera.identity
         known = {
-            "source": without_password(self.source),
+            "source": without_secrets(self.source),
             "camera": {
                 **{"name": self.name, "driver": identity.driver},
                 **{"model": identity.model, "serial": identity.serial, "rate": camera.rate},
@@ -107,11 +107,6 @@ def renamed(job: CameraJob, attempt: int) -> CameraJob:
 def beside(path: Path, attempt: int) -> Path:
     """Return the folder of the store of a later attempt."""
     return path if attempt == 1 else path.with_name(f"{path.name}-{attempt}")
-
-
-def without_password(source: str) -> str:
-    """Return a source without the name and password that its address may hold."""
-    return re.sub(r"//[^/@]*@", "//", source)
 
 
 def _plain(value: object) -> object:

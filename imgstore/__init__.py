@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from imgstore.alignment import StoreAlignment
 from imgstore.apps import main_test
+from imgstore.decoder import image_of
 from imgstore.errors import (
     AlignmentError,
     ChunkError,
@@ -144,6 +145,7 @@ __all__ = [
     "find_images",
     "find_range",
     "get_supported_formats",
+    "image_of",
     "import_images",
     "import_video",
     "is_picture",

@@ -1,15 +1,14 @@
 """Cameras that OpenCV drives: webcams, and everything else that speaks V4L2."""
 
-import os
-import sys
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Protocol, TypeAlias
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 import cv2
+import numpy as np
 
 from hardware.camera import CameraIdentity, CameraSettings
+from hardware.capture import Capture, CaptureDevice, CaptureFinder, find_device
 from hardware.errors import (
     CameraNotFoundError,
     CameraStateError,
@@ -19,73 +18,109 @@ from hardware.errors import (
     SourceError,
 )
 from hardware.frame import CameraFrame
+from hardware.options import parse_options
 from hardware.stamper import Stamper
+from hardware.v4l2 import fourcc_text
 from imgstore import FrameSpec, Image
 
+_WHO = "an OpenCV camera"
 _RATE_TOLERANCE = 0.05  # drivers round: 29.97 for 30
+_MOST_BUFFERS = 10  # OpenCV's own limit
+_SANE_DELAY_NS = 10_000_000_000  # between a frame and its arrival, if both are told by one clock
+_JPEG_END = b"\xff\xd9"
+
+_AUTO = "auto"
+_MANUAL_EXPOSURE = 1  # of V4L2_CID_EXPOSURE_AUTO; cameras know one of the other two
+_AUTO_EXPOSURES = (3, 0)
+_EXPOSURES_PER_MS = 10  # V4L2 counts 0.1 ms
+
+_JPEGS = ("MJPG", "JPEG")
+_LUMA_CHANNEL = {"YUYV": 0, "UYVY": 1}
+_TO_BGR = {"YUYV": cv2.COLOR_YUV2BGR_YUY2, "UYVY": cv2.COLOR_YUV2BGR_UYVY}
+_UNCONVERTED = ("GREY", *_JPEGS, *_LUMA_CHANNEL)
+"""Pixel formats that are taken as the driver gives them; OpenCV makes colour of the others."""
 
 
-class Capture(Protocol):
-    """The part of `cv2.VideoCapture` that is used here."""
+@dataclass(frozen=True, slots=True)
+class OpenCVOptions:
+    """What an OpenCV camera can be told beside size, rate and colour; None leaves it as it is."""
 
-    def isOpened(self) -> bool: ...  # noqa: N802
-    def grab(self) -> bool: ...
-    def retrieve(self) -> tuple[bool, Image]: ...
-    def get(self, propId: int, /) -> float: ...  # noqa: N803
-    def set(self, propId: int, value: float, /) -> bool: ...  # noqa: N803
-    def release(self) -> None: ...
+    fourcc: str | None = field(
+        default=None, metadata={"help": "pixel format, four letters: MJPG, YUYV, GREY ..."}
+    )
+    exposure: float | str | None = field(
+        default=None, metadata={"help": "exposure time in ms, a multiple of 0.1; or auto"}
+    )
+    gain: float | None = field(default=None, metadata={"help": "gain, in the camera's own units"})
+    focus: float | str | None = field(
+        default=None, metadata={"help": "focus, in the camera's own units (0 is far); or auto"}
+    )
+    buffers: int | None = field(
+        default=None,
+        metadata={"help": f"frames the driver keeps for a late reader, 1 to {_MOST_BUFFERS}; 4 if not given"},
+    )
 
-
-CaptureOpener: TypeAlias = Callable[[], Capture]
+    def __post_init__(self) -> None:
+        if self.fourcc is not None:
+            if not (self.fourcc.isascii() and 1 <= len(self.fourcc) <= 4):
+                raise SettingError(f"fourcc is up to four letters, such as MJPG, not {self.fourcc!r}")
+            object.__setattr__(self, "fourcc", self.fourcc.upper().rstrip())
+        for name, least in (("exposure", 1 / _EXPOSURES_PER_MS), ("focus", 0)):
+            value = getattr(self, name)
+            if value not in (None, _AUTO) and not (isinstance(value, float) and least <= value < np.inf):
+                raise SettingError(f"{name} is a number from {least:g}, or {_AUTO}, not {value!r}")
+        if self.gain is not None and not np.isfinite(self.gain):
+            raise SettingError(f"gain is a number, not {self.gain}")
+        if self.buffers is not None and not 1 <= self.buffers <= _MOST_BUFFERS:
+            raise SettingError(f"buffers is a number from 1 to {_MOST_BUFFERS}, not {self.buffers}")
 
 
 def open_opencv(address: str, settings: CameraSettings) -> "OpenCVCamera":
-    """Make the camera of `opencv:INDEX` or `opencv:/dev/videoN`."""
-    index = address.removeprefix("/dev/video")
-    if not index.isascii() or not index.isdecimal():
+    """Make the camera of `opencv:INDEX`, `opencv:PATH` or `opencv:NAME`."""
+    if not address.strip():
         raise SourceError(
-            f"opencv: needs the number of a camera, as in opencv:0 or opencv:/dev/video0, not {address!r}"
+            "opencv: needs the number, path or name of a camera, as in opencv:0, opencv:/dev/video0 or "
+            "opencv:HD Pro Webcam"
         )
-    settings.allow("an OpenCV camera", "size", "rate", "colour", "realtime")
-    return OpenCVCamera(f"opencv:{index}", lambda: open_device(int(index)), settings)
-
-
-def open_device(index: int) -> Capture:
-    """Open camera `index` of this machine.
-
-    Raises CameraNotFoundError; the device is looked for first, because OpenCV would write to the terminal.
-    """
-    if not sys.platform.startswith("linux"):
-        return cv2.VideoCapture(index, cv2.CAP_ANY)
-    device = Path(f"/dev/video{index}")
-    if not device.exists():
-        there = ", ".join(sorted(str(path) for path in Path("/dev").glob("video*"))) or "none"
-        raise CameraNotFoundError(f"there is no camera {device}; cameras on this machine: {there}")
-    if not os.access(device, os.R_OK | os.W_OK):
-        raise CameraNotFoundError(f"{device} may not be used; add this user to the group 'video'")
-    return cv2.VideoCapture(index, cv2.CAP_V4L2)
+    settings.allow(_WHO, "size", "rate", "colour", "realtime", "options")
+    options = parse_options(OpenCVOptions, settings.options, _WHO)
+    return OpenCVCamera(f"opencv:{address}", lambda: find_device(address), settings, options)
 
 
 class OpenCVCamera:
     """One `cv2.VideoCapture`.
 
-    OpenCV knows no number of the camera's own, so `number` counts the frames that were read: a frame that
-    the driver lost leaves no gap in it, only in the times. The time is that of the frame's arrival.
+    OpenCV tells no number of the driver's, so `number` counts the frames that were read: a frame that the
+    driver lost leaves no gap in it, only in the times. Their time is the driver's where it gives one by this
+    machine's monotonic clock, else that of the frame's arrival.
+
+    Grey is taken from the camera's own luma, values as they come, where the pixel format has it.
 
     Parameters
     ----------
     name : of the camera, for messages.
-    open_capture : opens the device.
+    find : finds the device.
     settings : size, rate and colour are used.
+    options : what else is asked.
     """
 
-    def __init__(self, name: str, open_capture: CaptureOpener, settings: CameraSettings) -> None:
+    def __init__(
+        self,
+        name: str,
+        find: CaptureFinder,
+        settings: CameraSettings,
+        options: OpenCVOptions | None = None,
+    ) -> None:
         self._name = name
-        self._open_capture = open_capture
+        self._find = find
         self._settings = settings
+        self._options = options or OpenCVOptions()
+        self._device: CaptureDevice | None = None
         self._capture: Capture | None = None
         self._spec: FrameSpec | None = None
+        self._identity = CameraIdentity("opencv")
         self._given: dict[str, object] = {}
+        self._has_driver_time = False
         self._stamper = Stamper()
 
     @property
@@ -108,25 +143,30 @@ class OpenCVCamera:
 
     @property
     def identity(self) -> CameraIdentity:
-        """Which device it is."""
-        return CameraIdentity("opencv", self._name)
+        """Which device it is; before `start` only the driver."""
+        return self._identity
 
     @property
     def given(self) -> Mapping[str, object]:
-        """Size and rate that the driver gave."""
+        """What the driver gave: size, rate, fourcc and the options asked for; and what was `asked`."""
         return self._given
 
     def start(self) -> None:
         """Open the device and check that it does what was asked."""
         if self._capture is not None:
             raise CameraStateError(f"{self._name} runs already; stop it first")
-        capture = self._open_capture()
+        device = self._find()
+        self._identity = device.identity
+        capture = device.open()
         try:
-            self._spec = self._configure(capture)
+            self._given = self._configure(capture, device)
         except BaseException:
             capture.release()
             raise
-        self._capture = capture
+        size = _size_of(capture)
+        self._spec = FrameSpec((*size, 3) if self._settings.colour else size)
+        self._has_driver_time = capture.getBackendName() == "V4L2"
+        self._device, self._capture = device, capture
         self._stamper = Stamper()
 
     def read(self, timeout: float) -> CameraFrame | None:
@@ -135,58 +175,162 @@ class OpenCVCamera:
         OpenCV cannot be told how long to wait: it gives up after some ten seconds, or at once if the device
         is gone, and only then can `timeout` be looked at.
         """
-        if self._capture is None:
+        if self._capture is None or self._device is None:
             raise CameraStateError(f"{self._name} is not running; start it first")
         began = time.monotonic()
         grabbed = self._capture.grab()
         arrived_ns = time.monotonic_ns()
-        retrieved, image = self._capture.retrieve() if grabbed else (False, None)
-        if not retrieved or image is None:
-            raise self._failure(time.monotonic() - began, timeout)
-        return self._stamper.stamp(self._convert(image), arrived_ns)
+        retrieved, raw = self._capture.retrieve() if grabbed else (False, None)
+        if not retrieved or raw is None:
+            raise self._failure(self._device, time.monotonic() - began, timeout)
+        image = self._convert(raw)
+        return self._stamper.stamp(
+            np.zeros(self.spec.shape, np.uint8) if image is None else image,
+            arrived_ns,
+            device_ns=self._driver_time(self._capture, arrived_ns),
+            incomplete=image is None,
+        )
 
     def stop(self) -> None:
         """Release the device. Does nothing if it is released."""
         if self._capture is not None:
             self._capture.release()
-            self._capture = None
+            self._capture = self._device = None
             self._spec = None
 
-    def _configure(self, capture: Capture) -> FrameSpec:
-        """Ask for size and rate, and return what frames will be."""
+    def _configure(self, capture: Capture, device: CaptureDevice) -> dict[str, object]:
+        """Ask for everything, in the order that V4L2 needs, and return what was given."""
         if not capture.isOpened():
             raise CameraNotFoundError(
                 f"{self._name} cannot be opened; another program may be using it, or it is no camera"
             )
-        size, rate = self._settings.size, self._settings.rate
+        options, size, rate = self._options, self._settings.size, self._settings.rate
+        given: dict[str, object] = {}
+        if options.fourcc is not None:
+            letters = options.fourcc.ljust(4)
+            capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*letters))
         if size is not None:
             capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[0])
             capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[1])
         if rate is not None:
             capture.set(cv2.CAP_PROP_FPS, rate)
-        got = (int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)))
-        if size is not None and got != tuple(size):
-            raise SettingError(
-                f"{self._name} was asked for {size[1]}x{size[0]} and gives {got[1]}x{got[0]}; "
-                "leave the size out, or ask for one that `v4l2-ctl --list-formats-ext` lists"
-            )
-        got_rate = capture.get(cv2.CAP_PROP_FPS)  # 0 if the driver does not say
-        if rate is not None and got_rate > 0 and abs(got_rate - rate) > _RATE_TOLERANCE * rate:
-            raise SettingError(
-                f"{self._name} was asked for {rate:g} frames per second and gives {got_rate:g}; "
-                "leave the rate out, or ask for one that `v4l2-ctl --list-formats-ext` lists"
-            )
-        self._given = {"size": got, "rate": got_rate} if got_rate > 0 else {"size": got}
-        return FrameSpec((*got, 3) if self._settings.colour else got)
+        if options.buffers is not None:
+            given["buffers"] = self._set(capture, "buffers", cv2.CAP_PROP_BUFFERSIZE, options.buffers)
+        fourcc = fourcc_text(int(capture.get(cv2.CAP_PROP_FOURCC)))
+        if capture.getBackendName() == "V4L2" and fourcc in _UNCONVERTED:
+            capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+        given |= self._check(capture, fourcc, device)
+        given |= self._set_controls(capture)
+        asked = {"size": size, "rate": rate, **asdict(options)}
+        given["asked"] = {name: value for name, value in asked.items() if value is not None}
+        return given
 
-    def _convert(self, image: Image) -> Image:
-        """Return the image grey or in colour, as was asked."""
-        is_grey = image.ndim == 2
-        if self._settings.colour:
-            return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if is_grey else image
-        return image if is_grey else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    def _check(self, capture: Capture, fourcc: str, device: CaptureDevice) -> dict[str, object]:
+        """Return pixel format, size and rate. Raises SettingError if others were asked for."""
+        size, rate = _size_of(capture), float(capture.get(cv2.CAP_PROP_FPS))  # 0 if the driver does not say
+        wanted = self._settings
+        if self._options.fourcc not in (None, fourcc):
+            raise self._refusal(f"{self._options.fourcc} frames", fourcc or "others", device)
+        if min(size) < 1:
+            raise CameraNotFoundError(
+                f"{self._name} was opened but gives no frames; unplug it, or stop what uses it"
+            )
+        if wanted.size is not None and size != tuple(wanted.size):
+            raise self._refusal(f"{wanted.size[1]}x{wanted.size[0]}", f"{size[1]}x{size[0]}", device, fourcc)
+        if wanted.rate is not None and rate > 0 and abs(rate - wanted.rate) > _RATE_TOLERANCE * wanted.rate:
+            raise self._refusal(f"{wanted.rate:g} frames per second", f"{rate:g}", device, fourcc)
+        given: dict[str, object] = {"size": size}
+        if rate > 0:
+            given["rate"] = rate
+        if fourcc:
+            given["fourcc"] = fourcc
+        return given
 
-    def _failure(self, waited: float, timeout: float) -> CameraTimeoutError | CaptureError:
+    def _refusal(self, asked: str, got: str, device: CaptureDevice, fourcc: str = "") -> SettingError:
+        modes = device.modes()
+        can = "it can do:\n  " + "\n  ".join(modes) if modes else "the camera can do"
+        as_what = f" as {fourcc}" if fourcc else ""
+        return SettingError(
+            f"{self._name} was asked for {asked} and gives {got}{as_what}; "
+            f"leave that out, or ask for what {can}"
+        )
+
+    def _set_controls(self, capture: Capture) -> dict[str, object]:
+        options, given = self._options, dict[str, object]()
+        if options.exposure == _AUTO:
+            if not any(capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, mode) for mode in _AUTO_EXPOSURES):
+                raise self._missing("automatic exposure")
+            given["exposure"] = _AUTO
+        elif isinstance(options.exposure, float):
+            capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, _MANUAL_EXPOSURE)  # some know no other
+            counts = round(options.exposure * _EXPOSURES_PER_MS)
+            got = self._set(capture, "exposure", cv2.CAP_PROP_EXPOSURE, counts)
+            given["exposure"] = got / _EXPOSURES_PER_MS
+        if options.gain is not None:
+            given["gain"] = self._set(capture, "gain", cv2.CAP_PROP_GAIN, options.gain)
+        if options.focus == _AUTO:
+            given["focus"] = _AUTO
+            self._set(capture, "automatic focus", cv2.CAP_PROP_AUTOFOCUS, 1)
+        elif isinstance(options.focus, float):
+            capture.set(cv2.CAP_PROP_AUTOFOCUS, 0)  # some know no other
+            given["focus"] = self._set(capture, "focus", cv2.CAP_PROP_FOCUS, options.focus)
+        return given
+
+    def _set(self, capture: Capture, name: str, prop: int, value: float) -> float:
+        """Set something and return what the driver made of it."""
+        if not capture.set(prop, value):
+            raise self._missing(f"{name} {value:g}")
+        return float(capture.get(prop))
+
+    def _missing(self, what: str) -> SettingError:
+        return SettingError(
+            f"{self._name} did not take {what}; `v4l2-ctl --list-ctrls` shows what it has, and in which range"
+        )
+
+    def _convert(self, raw: Image) -> Image | None:
+        """Return the image grey or in colour, as was asked; None if parts of it are missing."""
+        colour, fourcc, size = self._settings.colour, self._given.get("fourcc"), self.spec.shape[:2]
+        if raw.shape == (*size, 3):
+            return raw if colour else cv2.cvtColor(raw, cv2.COLOR_BGR2GRAY)
+        if raw.shape == size and raw.dtype == np.uint8:
+            return cv2.cvtColor(raw, cv2.COLOR_GRAY2BGR) if colour else raw
+        if raw.shape == (*size, 2) and fourcc in _LUMA_CHANNEL:
+            name = str(fourcc)
+            return (
+                cv2.cvtColor(raw, _TO_BGR[name]) if colour else cv2.extractChannel(raw, _LUMA_CHANNEL[name])
+            )
+        if fourcc in _JPEGS and raw.dtype == np.uint8 and raw.size == max(raw.shape):
+            return self._decode(raw)
+        raise CaptureError(
+            f"{self._name} gives {fourcc} as {raw.dtype} of shape {raw.shape}, not {size}; its format changed"
+        )
+
+    def _decode(self, raw: Image) -> Image | None:
+        data = raw.tobytes()
+        end = data.rfind(_JPEG_END)  # drivers pad what they give
+        if end < 0:
+            return None
+        how = cv2.IMREAD_COLOR if self._settings.colour else cv2.IMREAD_GRAYSCALE
+        image = cv2.imdecode(np.frombuffer(data, np.uint8, end + len(_JPEG_END)), how)
+        return image if image is not None and image.shape == self.spec.shape else None
+
+    def _driver_time(self, capture: Capture, arrived_ns: int) -> int | None:
+        """Return when the driver stamped the frame, if it goes by the monotonic clock, as most do."""
+        if not self._has_driver_time:
+            return None
+        stamped_ns = round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+        is_sane = stamped_ns > 0 and 0 <= arrived_ns - stamped_ns < _SANE_DELAY_NS
+        return stamped_ns if is_sane else None
+
+    def _failure(
+        self, device: CaptureDevice, waited: float, timeout: float
+    ) -> CameraTimeoutError | CaptureError:
+        if not device.is_there():
+            return CaptureError(f"{self._name} was unplugged; plug it in, then start it again")
         if waited >= timeout:
             return CameraTimeoutError(f"{self._name} gave no frame within {waited:.3g} s; check its cable")
         return CaptureError(f"{self._name} stopped giving frames; check its cable, then start it again")
+
+
+def _size_of(capture: Capture) -> tuple[int, int]:
+    return int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))

@@ -1,5 +1,7 @@
 """Cameras to test with."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -11,8 +13,13 @@ from av.video.frame import VideoFrame
 
 import imgstore
 from hardware import Camera, CameraSettings, Pattern, open_camera
+from hardware.cameras.opencv import OpenCVCamera
 from hardware.cameras.picamera import PicameraCamera
+from tests.hardware.film import Film
 from tests.hardware.picamera_stand_in import StandIn
+from tests.hardware.stream_server import RATE, SHAPE, picture
+
+HERE = Path(__file__).parent
 
 VIDEO_FRAMES = 12
 VIDEO_RATE = 25
@@ -81,6 +88,8 @@ def basler_emulator() -> Iterator[None]:
         "picamera",
         "genicam",
         "basler",
+        "opencv",
+        "stream",
     ]
 )
 def make_camera(request: pytest.FixtureRequest, video: Path, pattern_store: Path) -> Callable[[], Camera]:
@@ -111,4 +120,79 @@ def _basler(request: pytest.FixtureRequest) -> Callable[[], Camera]:
     return lambda: open_camera("basler:0", CameraSettings(size=(96, 128), rate=100))
 
 
-_SPECIAL = {"picamera": _picamera, "genicam": _genicam, "basler": _basler}
+def _opencv(request: pytest.FixtureRequest) -> Callable[[], Camera]:
+    video = request.getfixturevalue("video")
+    return lambda: OpenCVCamera("film", lambda: Film(video), CameraSettings())
+
+
+def _stream(request: pytest.FixtureRequest) -> Callable[[], Camera]:
+    port = request.getfixturevalue("start_server")("mpegts")
+    return lambda: open_camera(f"stream:tcp://127.0.0.1:{port}")
+
+
+_SPECIAL = {
+    "picamera": _picamera,
+    "genicam": _genicam,
+    "basler": _basler,
+    "opencv": _opencv,
+    "stream": _stream,
+}
+
+
+class Servers:
+    """Cameras on the network, each a process of its own; call it to start one, which returns its port."""
+
+    def __init__(self) -> None:
+        self._running: dict[int, subprocess.Popen[str]] = {}
+
+    def __call__(self, kind: str, *options: object, port: int = 0) -> int:
+        """Start a server of `stream_server.py`."""
+        words = [kind, "--port", str(port), *map(str, options)]
+        return self.start([sys.executable, str(HERE / "stream_server.py"), *words])
+
+    def start(self, command: list[str]) -> int:
+        """Start a program that prints its port."""
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert server.stdout is not None
+        line = server.stdout.readline().strip()
+        if not line.isdecimal():
+            server.stdout.close()
+            pytest.skip(line or f"{command[0]} cannot run {command[1]}, code {server.wait()}")
+        self._running[int(line)] = server
+        return int(line)
+
+    def kill(self, port: int) -> None:
+        """End a server in the middle of what it does."""
+        server = self._running.pop(port)
+        server.kill()
+        server.wait()
+        assert server.stdout is not None
+        server.stdout.close()
+
+    def close(self) -> None:
+        """End all."""
+        for port in list(self._running):
+            self.kill(port)
+
+
+@pytest.fixture
+def start_server() -> Iterator[Servers]:
+    """What starts cameras on the network."""
+    servers = Servers()
+    yield servers
+    servers.close()
+
+
+@pytest.fixture
+def start_rtsp_server(start_server: Servers, tmp_path: Path) -> Callable[[], int]:
+    """What starts an RTSP server, of two seconds of numbered pictures."""
+    path = tmp_path / "numbered.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"g": "10", "tune": "zerolatency"})
+        stream.height, stream.width = SHAPE
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.thread_count = 1  # one slice: rtph264pay takes each for a picture
+        for number in range(2 * RATE):
+            container.mux(stream.encode(VideoFrame.from_ndarray(picture(number), format="gray")))
+        container.mux(stream.encode())
+    return lambda: start_server.start(["/usr/bin/python3", str(HERE / "rtsp_server.py"), str(path)])

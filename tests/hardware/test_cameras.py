@@ -4,9 +4,7 @@ import subprocess
 import sys
 import time
 from itertools import islice
-from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -16,13 +14,11 @@ from hardware import (
     CameraSettings,
     CameraStateError,
     CameraTimeoutError,
-    HardwareError,
     SettingError,
     SourceError,
     frames,
     open_camera,
 )
-from hardware.cameras.opencv import OpenCVCamera
 from imgstore import MissingDependencyError
 
 TIMEOUT = 5.0
@@ -161,7 +157,7 @@ def test_loading_a_camera_s_library_changes_nothing_for_others(name):
 @pytest.mark.parametrize(
     "source",
     [
-        *("simulate", "", "film.mp4", "video:", "opencv:", "opencv:front", "simulated:2", "store:"),
+        *("simulate", "", "film.mp4", "video:", "opencv:", "simulated:2", "store:"),
         "picamera:",
     ],
 )
@@ -234,42 +230,3 @@ def test_a_frame_that_is_not_due_in_time_is_a_timeout():
             camera.read(0.01)
     finally:
         camera.stop()
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="devices are files on Linux only")
-def test_a_camera_that_is_not_there_is_named_and_nothing_is_printed(capfd):
-    camera = open_camera("opencv:/dev/video987")
-    with pytest.raises(CameraNotFoundError, match="/dev/video987"):
-        camera.start()
-    assert capfd.readouterr() == ("", "")
-
-
-def film(path: Path, **settings: object) -> OpenCVCamera:
-    """Return an OpenCV camera that films a file."""
-    return OpenCVCamera(
-        "film", lambda: cv2.VideoCapture(str(path), cv2.CAP_FFMPEG), CameraSettings(**settings)
-    )
-
-
-@pytest.mark.parametrize(
-    ("colour", "shape"), [(False, (48, 64)), (True, (48, 64, 3))], ids=["grey", "colour"]
-)
-def test_an_opencv_camera_counts_frames_and_fails_when_there_are_no_more(video, colour, shape):
-    camera = film(video, colour=colour)
-    camera.start()
-    assert camera.live
-    assert camera.spec.shape == shape
-    taken = [camera.read(TIMEOUT) for _ in range(12)]
-    with pytest.raises(HardwareError):
-        camera.read(TIMEOUT)
-    camera.stop()
-
-    assert [frame.number for frame in taken] == list(range(12))
-    assert np.all(np.diff([frame.time for frame in taken]) > 0)
-    np.testing.assert_allclose([frame.image.mean() for frame in taken], np.arange(12) * 10, atol=4)
-
-
-def test_an_opencv_camera_that_gives_another_size_or_rate_is_an_error(video):
-    for wrong in ({"size": (480, 640)}, {"rate": 100.0}):
-        with pytest.raises(SettingError):
-            film(video, **wrong).start()
