@@ -22,10 +22,18 @@ from hardware.errors import (
     CameraStateError,
     CameraTimeoutError,
     CaptureError,
+    FeedDiedError,
+    FeedError,
+    FeedInUseError,
+    FeedNotFoundError,
+    FeedSpaceError,
     HardwareError,
     SettingError,
     SourceError,
 )
+from hardware.feed.reader import FeedReader
+from hardware.feed.segment import FeedInfo, find_feeds, remove_stale_feeds
+from hardware.feed.writer import FeedWriter
 from hardware.frame import CameraFrame
 from hardware.recorder import Recorder, RecordLimit, RecordProgress, RecordSummary
 
@@ -43,6 +51,14 @@ __all__ = [
     "CameraStateError",
     "CameraTimeoutError",
     "CaptureError",
+    "FeedDiedError",
+    "FeedError",
+    "FeedInUseError",
+    "FeedInfo",
+    "FeedNotFoundError",
+    "FeedReader",
+    "FeedSpaceError",
+    "FeedWriter",
     "FoundCamera",
     "HardwareError",
     "RecordLimit",
@@ -52,6 +68,8 @@ __all__ = [
     "SettingError",
     "SimulatedCamera",
     "SourceError",
+    "find_feeds",
     "frames",
     "open_camera",
+    "remove_stale_feeds",
 ]
