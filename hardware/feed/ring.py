@@ -19,9 +19,9 @@ another, and what a process did before its fence has happened for every process 
 
 - A reader that loads `published = n + 1` has frame n whole. That was stored after w2 began and loaded before
   r1 ended, so r1 did not come before w2; it came after, and what was written before w2 is there after r1.
-- A reader that loads a single byte of frame n + slots, which overwrites frame n, notices. That byte was stored
-  after w1 of that frame began and loaded before r2 ended, so r2 came after w1, and what is loaded after r2
-  says that frame n + slots is claimed.
+- A reader that loads a single byte of frame n + slots, which overwrites frame n, notices. That byte was
+  stored after w1 of that frame began and loaded before r2 ended, so r2 came after w1, and what is loaded
+  after r2 says that frame n + slots is claimed.
 
 The words have 32 bits, aligned, so they are never seen half written. They count modulo a multiple of `slots`.
 """
@@ -29,6 +29,7 @@ The words have 32 bits, aligned, so they are never seen half written. They count
 import fcntl
 import mmap
 import struct
+from io import FileIO
 
 import numpy as np
 
@@ -47,12 +48,12 @@ class Ring:
     Parameters
     ----------
     memory : of the feed, mapped for reading and writing or for reading alone.
-    file : a descriptor of the feed's file through which no lock is held. Some lock must have been set on this
-        file before, through another descriptor: without one, the kernel has no list to guard.
+    file : the feed's file, opened once more than for its lock: no lock is held through it. Some lock must
+        have been set on the file before: without one, the kernel has no list to guard.
     layout : what lies where.
     """
 
-    def __init__(self, memory: mmap.mmap, file: int, layout: FeedLayout) -> None:
+    def __init__(self, memory: mmap.mmap, file: FileIO, layout: FeedLayout) -> None:
         self._memory = memoryview(memory)
         self._file = file
         self._layout = layout

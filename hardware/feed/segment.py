@@ -12,8 +12,9 @@ import os
 import re
 import stat
 import struct
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from hardware.errors import FeedError, FeedInUseError, FeedNotFoundError, FeedSpaceError
@@ -50,12 +51,8 @@ def find_feeds() -> list[FeedInfo]:
     prefix = _prefix()
     found = []
     for path in sorted(_FOLDER.glob(f"{prefix}*")):
-        with suppress(FeedError):  # it is no feed of ours, or went away just now
-            handle = _open(path, os.O_RDONLY)
-            try:
-                found.append(_describe(path.name.removeprefix(prefix), handle))
-            finally:
-                os.close(handle)
+        with suppress(FeedError), _open(path, os.O_RDONLY) as file:  # no error of ours if it just went away
+            found.append(_describe(path.name.removeprefix(prefix), file))
     return found
 
 
@@ -64,14 +61,10 @@ def remove_stale_feeds() -> list[str]:
     removed = []
     for info in find_feeds():
         path = feed_path(info.name)
-        with suppress(FeedError):
-            handle = _open(path, os.O_RDWR)
-            try:
-                if _lock(handle, _LIFE) and _is_at(handle, path):
-                    path.unlink()
-                    removed.append(info.name)
-            finally:
-                os.close(handle)
+        with suppress(FeedError), _open(path, os.O_RDWR) as file:
+            if _lock(file, _LIFE) and _is_at(file, path):
+                path.unlink()
+                removed.append(info.name)
     return removed
 
 
@@ -102,15 +95,15 @@ class WrittenSegment:
 
     def __init__(self, name: str, layout: FeedLayout) -> None:
         self._path = feed_path(name)
-        self._lock = _take(self._path)  # holds the lock, and is closed in forked processes
-        self._file = -1
+        self._lock = _take(self._path)  # closed in forked processes, which would hold the lock, too
+        self._file: FileIO | None = None
         try:
             _reserve(self._lock, layout)
             # Apart from the lock: a mapping keeps a descriptor of its own, in forked processes, too.
-            self._file = os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-            memory = mmap.mmap(self._file, layout.size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
-            self.ring = Ring(memory, self._file, layout)
-            os.pwrite(self._file, layout.pack(), 0)
+            self._file = _open(self._path, os.O_RDWR)
+            flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
+            self.ring = Ring(mmap.mmap(self._file.fileno(), layout.size, flags=flags), self._file, layout)
+            self._file.write(layout.pack())
             _lock(self._lock, _READY)
         except BaseException:
             self.remove()
@@ -124,10 +117,9 @@ class WrittenSegment:
 
     def let_go(self) -> None:
         """Close the file, as a forked process must: it would hold the lock as long as it lives."""
-        for handle in (self._lock, self._file):
-            if handle >= 0:
-                os.close(handle)
-        self._lock = self._file = -1
+        self._lock.close()
+        if self._file is not None:
+            self._file.close()
 
 
 class ReadSegment:
@@ -151,7 +143,7 @@ class ReadSegment:
         try:
             self.layout = self._read_layout(name, path)
             flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
-            memory = mmap.mmap(self._file, self.layout.size, flags=flags, prot=mmap.PROT_READ)
+            memory = mmap.mmap(self._file.fileno(), self.layout.size, flags=flags, prot=mmap.PROT_READ)
             self.ring = Ring(memory, self._file, self.layout)
         except BaseException:
             self.close()
@@ -163,15 +155,13 @@ class ReadSegment:
 
     def close(self) -> None:
         """Let go of the file; the memory goes with the last view of it."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        self._file.close()
 
     def _read_layout(self, name: str, path: Path) -> FeedLayout:
         if not _is_locked(self._file, _READY):
             raise _nobody_writes(name)
         try:
-            return unpack_layout(os.pread(self._file, HEADER_BYTES, 0), os.fstat(self._file).st_size)
+            return _layout_in(self._file)
         except FeedError as exc:
             raise FeedError(f"the feed {name} cannot be read, {path}: {exc}") from exc
 
@@ -180,37 +170,34 @@ def _prefix() -> str:
     return f"ethostore-{os.geteuid()}-"
 
 
-def _take(path: Path) -> int:
-    """Return a descriptor of a new, empty file at `path` that is locked."""
+def _take(path: Path) -> FileIO:
+    """Return a new, empty file at `path` that is locked."""
     while True:
-        handle = _open(path, os.O_RDWR | os.O_CREAT)
-        try:
-            if not _lock(handle, _LIFE):
-                raise FeedInUseError(_in_use(path, handle))
-            if _is_at(handle, path):  # else it was removed, by who had it, just before it was locked
-                if os.fstat(handle).st_size == 0:
-                    taken, handle = handle, -1
-                    return taken
+        with ExitStack() as stack:
+            file = stack.enter_context(_open(path, os.O_RDWR | os.O_CREAT))
+            if not _lock(file, _LIFE):
+                raise FeedInUseError(_in_use(path, file))
+            if _is_at(file, path):  # else it was removed, by who had it, just before it was locked
+                if _size(file) == 0:
+                    stack.pop_all()
+                    return file
                 path.unlink()  # not made shorter: readers of the dead writer may have it mapped
-        finally:
-            if handle >= 0:
-                os.close(handle)
 
 
-def _in_use(path: Path, handle: int) -> str:
-    info = _describe(path.name.removeprefix(_prefix()), handle)
+def _in_use(path: Path, file: FileIO) -> str:
+    info = _describe(path.name.removeprefix(_prefix()), file)
     who = "another process" if info.pid is None else f"process {info.pid}"
     return f"the feed {info.name} is being written by {who}; stop it, or choose another name"
 
 
-def _reserve(handle: int, layout: FeedLayout) -> None:
+def _reserve(file: FileIO, layout: FeedLayout) -> None:
     """Set memory aside, so that writing never finds it full. Raises FeedSpaceError."""
     about = os.statvfs(_FOLDER)
     free = about.f_bavail * about.f_frsize
     if layout.size > free:
         raise FeedSpaceError(_too_small(layout, free))
     try:
-        os.posix_fallocate(handle, 0, layout.size)
+        os.posix_fallocate(file.fileno(), 0, layout.size)
     except OSError as exc:
         if exc.errno != errno.ENOSPC:
             raise
@@ -219,18 +206,19 @@ def _reserve(handle: int, layout: FeedLayout) -> None:
 
 def _too_small(layout: FeedLayout, free: int) -> str:
     fitting = (free - HEADER_BYTES) // layout.slot_bytes
+    needed, left = layout.size / _MEGABYTE, free / _MEGABYTE
     fewer = f"ask for {fitting} slots, or " if fitting > 1 else ""
     enough = int(layout.size * 1.25 / _MEGABYTE) + 1
     return (
-        f"a feed of {layout.slots} frames of shape {layout.spec.shape} needs {layout.size / _MEGABYTE:.1f} MB "
-        f"of shared memory, and {_FOLDER} has {free / _MEGABYTE:.1f} MB left; "
+        f"a feed of {layout.slots} frames of shape {layout.spec.shape} needs {needed:.1f} MB of shared "
+        f"memory, and {_FOLDER} has {left:.1f} MB left; "
         f"{fewer}raise it: `docker run --shm-size={enough}m`, or elsewhere "
         f"`sudo mount -o remount,size={enough}m {_FOLDER}`"
     )
 
 
-def _open(path: Path, flags: int) -> int:
-    """Return a descriptor of a file of ours; raises FeedNotFoundError, FeedError if it is none."""
+def _open(path: Path, flags: int) -> FileIO:
+    """Return a file of ours; raises FeedNotFoundError, FeedError if it is none."""
     name = path.name.removeprefix(_prefix())
     try:
         handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
@@ -238,11 +226,12 @@ def _open(path: Path, flags: int) -> int:
         if exc.errno == errno.ENOENT and path.parent.is_dir():
             raise _nobody_writes(name) from exc
         raise FeedError(f"the feed {name} cannot be opened: {exc}") from exc
+    file = FileIO(handle, "rb" if flags == os.O_RDONLY else "r+b")
     about = os.fstat(handle)
     if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid():
-        os.close(handle)
+        file.close()
         raise FeedError(f"{path} is not a file of this user's; have it removed, or choose another name")
-    return handle
+    return file
 
 
 def _nobody_writes(name: str) -> FeedNotFoundError:
@@ -252,26 +241,34 @@ def _nobody_writes(name: str) -> FeedNotFoundError:
     )
 
 
-def _describe(name: str, handle: int) -> FeedInfo:
-    size = os.fstat(handle).st_size
+def _describe(name: str, file: FileIO) -> FeedInfo:
     pid: int | None = None
     with suppress(FeedError):  # it is being made, or was not finished
-        pid = unpack_layout(os.pread(handle, HEADER_BYTES, 0), size).pid
-    return FeedInfo(name, _is_locked(handle, _LIFE), size, pid)
+        pid = _layout_in(file).pid
+    return FeedInfo(name, _is_locked(file, _LIFE), _size(file), pid)
 
 
-def _is_at(handle: int, path: Path) -> bool:
+def _layout_in(file: FileIO) -> FeedLayout:
+    """Return what lies in a file. Raises FeedError if it is no feed."""
+    return unpack_layout(os.pread(file.fileno(), HEADER_BYTES, 0), _size(file))
+
+
+def _size(file: FileIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _is_at(file: FileIO, path: Path) -> bool:
     """Return whether the open file still is the one at `path`."""
     try:
-        return os.path.samestat(os.fstat(handle), path.stat(follow_symlinks=False))
+        return os.path.samestat(os.fstat(file.fileno()), path.stat(follow_symlinks=False))
     except FileNotFoundError:
         return False
 
 
-def _lock(handle: int, byte: int) -> bool:
+def _lock(file: FileIO, byte: int) -> bool:
     """Lock a byte of a file for as long as it is open; return False if another has it."""
     try:
-        fcntl.fcntl(handle, fcntl.F_OFD_SETLK, _LOCK.pack(fcntl.F_WRLCK, 0, byte, 1, 0))
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, _LOCK.pack(fcntl.F_WRLCK, 0, byte, 1, 0))
     except OSError as exc:
         if exc.errno not in (errno.EAGAIN, errno.EACCES):
             raise
@@ -279,7 +276,7 @@ def _lock(handle: int, byte: int) -> bool:
     return True
 
 
-def _is_locked(handle: int, byte: int) -> bool:
+def _is_locked(file: FileIO, byte: int) -> bool:
     """Return whether another open file has the lock of a byte."""
-    answer = fcntl.fcntl(handle, fcntl.F_OFD_GETLK, _LOCK.pack(fcntl.F_WRLCK, 0, byte, 1, 0))
+    answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _LOCK.pack(fcntl.F_WRLCK, 0, byte, 1, 0))
     return bool(_LOCK.unpack(answer)[0] != fcntl.F_UNLCK)
