@@ -11,7 +11,7 @@ from hardware.frame import CameraFrame
 from imgstore import FrameSpec, Image
 
 _LOOK_S = 0.25  # how often one who waits looks whether the writer lives
-_POLL_S = 0.02  # how often one who waits for a writer looks whether it is there
+_POLL_S = 0.05  # how often one who waits for a writer looks whether it is there
 
 
 class FeedReader:

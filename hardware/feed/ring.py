@@ -61,14 +61,17 @@ class Ring:
         self._words = np.frombuffer(memory, np.uint32, 2, WORDS_OFFSET)
         self._futex = Futex(self._words.ctypes.data)
 
-    def write(self, sequence: int, header: bytes, image: Image) -> None:
-        """Write a frame into its slot, and wake those who wait for it.
+    def write(self, header: bytes, image: Image) -> None:
+        """Write the next frame into its slot, and wake those who wait for it.
+
+        Which one is next is counted nowhere else than in the word that publishes it: if this is interrupted,
+        by Ctrl-C say, the frame either was published or never was.
 
         Parameters
         ----------
-        sequence : how many frames came before; each call one more than the last.
         header : what `pack_frame` made of the frame.
         """
+        sequence = self.progress() >> 1
         slot = sequence % self._layout.slots
         offset = self._layout.header_offset(slot)
         self._words[_CLAIMED] = (sequence + 1) % self._period

@@ -73,7 +73,7 @@ class FeedWriter:
         """
         self._layout.spec.check(frame.image)
         header = pack_frame(frame, self._lost)
-        self._started().ring.write(self._count, header, frame.image)
+        self._started().ring.write(header, frame.image)
         self._count += 1
         if isinstance(frame, CameraFrame):
             self._lost += frame.lost

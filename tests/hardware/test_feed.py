@@ -36,7 +36,7 @@ from hardware import (
     remove_stale_feeds,
 )
 from hardware.camera import CameraSettings
-from hardware.feed.layout import FeedLayout, pack_frame, unpack_frame
+from hardware.feed.layout import WORDS_OFFSET, FeedLayout, pack_frame, unpack_frame
 from hardware.feed.ring import Ring
 from imgstore import ClosedError, Frame, FrameFormatError, FrameSpec
 from tests.conftest import ROOT
@@ -478,13 +478,15 @@ def test_a_feed_is_a_sink_of_the_recorder_and_a_source(name):
 @given(st.integers(2, 40), st.integers(0, 80), st.integers(0, 5))
 def test_counts_stay_right_where_the_words_wrap(slots, ahead, more):
     layout = FeedLayout(FrameSpec((2, 3)), slots, 1)
-    first = slots * ((1 << 31) // slots) - ahead
+    period = slots * ((1 << 31) // slots)
+    first = period - ahead
     with tempfile.TemporaryFile(buffering=0) as file:
         memory = mmap.mmap(-1, layout.size)
+        np.frombuffer(memory, np.uint32, 1, WORDS_OFFSET)[0] = first % period << 1
         ring = Ring(memory, file, layout)
         for sequence in range(first, first + ahead + more + 1):
             frame = Frame(np.full((2, 3), sequence % 251, np.uint8), 0, sequence, 0.0)
-            ring.write(sequence, pack_frame(frame, 0), frame.image)
+            ring.write(pack_frame(frame, 0), frame.image)
             assert ring.published(ring.progress(), sequence) == sequence + 1
             assert ring.oldest(sequence) == sequence + 1 - slots
             assert ring.header(sequence).number == sequence
