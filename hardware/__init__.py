@@ -37,11 +37,19 @@ from hardware.errors import (
     CameraStateError,
     CameraTimeoutError,
     CaptureError,
+    FeedDiedError,
+    FeedError,
+    FeedInUseError,
+    FeedNotFoundError,
+    FeedSpaceError,
     HardwareError,
     SettingError,
     SourceError,
 )
 from hardware.faults import Exposures, Faults
+from hardware.feed.reader import FeedReader
+from hardware.feed.segment import FeedInfo, find_feeds, remove_stale_feeds
+from hardware.feed.writer import FeedWriter
 from hardware.frame import CameraFrame
 from hardware.job import CameraJob
 from hardware.losses import CAUSES, Cause, EventSink
@@ -110,6 +118,14 @@ __all__ = [
     "EventSink",
     "Exposures",
     "Faults",
+    "FeedDiedError",
+    "FeedError",
+    "FeedInUseError",
+    "FeedInfo",
+    "FeedNotFoundError",
+    "FeedReader",
+    "FeedSpaceError",
+    "FeedWriter",
     "FolderMeter",
     "FoundCamera",
     "FrameFunction",
@@ -152,6 +168,7 @@ __all__ = [
     "examine",
     "existing_parent",
     "find_cameras",
+    "find_feeds",
     "find_function",
     "frames",
     "load_nodes",
@@ -162,6 +179,7 @@ __all__ = [
     "read_node_file",
     "read_number",
     "read_rig",
+    "remove_stale_feeds",
     "try_cameras",
     "without_secrets",
     "write_node_file",

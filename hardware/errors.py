@@ -27,3 +27,23 @@ class CameraTimeoutError(HardwareError, TimeoutError):
 
 class CaptureError(HardwareError, OSError):
     """The camera failed while it was running."""
+
+
+class FeedError(HardwareError, OSError):
+    """A live feed cannot be made or read."""
+
+
+class FeedNotFoundError(FeedError, LookupError):
+    """Nobody writes a feed of this name."""
+
+
+class FeedInUseError(FeedError, PermissionError):
+    """Another writer has this name already."""
+
+
+class FeedSpaceError(FeedError):
+    """Shared memory has no room for the frames of a feed."""
+
+
+class FeedDiedError(FeedError, ConnectionError):
+    """The writer of a feed ended without closing it."""

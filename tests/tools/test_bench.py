@@ -58,6 +58,16 @@ def test_the_benchmark_of_roll_overs_measures_with_and_without_a_pace(tmp_path):
     assert all(0 < row["p50"] <= row["p99"] for row in rows)
 
 
+def test_the_benchmark_of_the_feed_measures_what_people_pick_instead():
+    facts = measured("feed", "--frames", "6", "--seconds", "0.1", "--size", "64x48")
+    ways = [row["way"] for row in facts["rows"]]
+    assert ways[:2] == ["live feed, views", "live feed, copies"]
+    assert set(ways[2:]) == {"multiprocessing.Queue", "Manager().Queue", "Pipe"}
+    for row in facts["rows"]:
+        assert row["frames_per_s"] > 0
+        assert 0 < row["latency_ms"] <= row["latency_ms_99"]
+
+
 def test_the_benchmark_of_the_store_measures_all_beside_the_bare_codec_and_names_who_is_left_out(tmp_path):
     file = tmp_path / "all.json"
     options = ("--quick", "--frames", "8", "--json", str(file), "--peer-python", str(tmp_path / "none"))

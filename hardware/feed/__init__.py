@@ -1,0 +1,1 @@
+"""Live frames for other processes, through a ring in shared memory."""
