@@ -83,6 +83,7 @@ from hardware.rig import (
     next_window,
     parse_rig,
     read_rig,
+    rig_jobs,
     try_cameras,
 )
 from hardware.rig_recorder import Outcome, RigRecorder
@@ -180,6 +181,7 @@ __all__ = [
     "read_number",
     "read_rig",
     "remove_stale_feeds",
+    "rig_jobs",
     "try_cameras",
     "without_secrets",
     "write_node_file",

@@ -1,14 +1,17 @@
 """All that has to be known to record one camera: a value that goes to another process."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hardware.address import without_secrets
+from hardware.callback import Callback, FrameFunction, as_record, find_function
 from hardware.camera import Camera, CameraSettings, open_camera
 from hardware.disk import DiskGuard, FolderMeter
 from hardware.errors import SettingError
+from hardware.feed.writer import FeedWriter
+from hardware.frame import CameraFrame
 from hardware.recorder import Recorder
 from hardware.recording import RecordLimit, Saving
 from hardware.store_sink import StoreSink, StoreSpec
@@ -32,7 +35,11 @@ class CameraJob:
     memory : bytes of frames that may wait to be written.
     silence_s, give_up_s : see `Recorder`.
     reserve : bytes that are left free on the disk.
+    queue_frames : how many frames may wait, instead of `memory`.
     feed : name of the live feed for other processes; None for none.
+    callback : "package.module:function" that looks at each frame, see `Callback`; what it returns goes into
+        the extra data. None for none.
+    callback_last : how many of the last frames it gets.
     """
 
     name: str
@@ -45,7 +52,10 @@ class CameraJob:
     silence_s: float = DEFAULT_SILENCE_S
     give_up_s: float | None = None
     reserve: int = DEFAULT_RESERVE
+    queue_frames: int | None = None
     feed: str | None = None
+    callback: str | None = None
+    callback_last: int = 1
 
     def __post_init__(self) -> None:
         if not self.stores:
@@ -63,18 +73,38 @@ class CameraJob:
     def recorder(self) -> Recorder:
         """Return what records it; nothing is opened."""
         camera = self.camera()
+        function = None if self.callback is None else find_function(self.callback)
         meters = [FolderMeter(store.path) for store in self.stores]
-        return Recorder(
+        recorder = Recorder(
             camera,
             lambda spec: self._open_stores(camera, spec),
             limit=self.limit,
             saving=self.saving,
             memory=self.memory,
+            queue_frames=self.queue_frames,
             silence_s=self.silence_s,
             give_up_s=self.give_up_s,
             disk=DiskGuard(self.stores[0].path, reserve=self.reserve),
             size=lambda: sum(meter.bytes() for meter in meters),
+            open_taps=lambda spec: self._open_taps(spec, function, recorder),
         )
+        return recorder
+
+    def _open_taps(
+        self, spec: FrameSpec, function: FrameFunction | None, recorder: Recorder
+    ) -> Sequence[FrameSink]:
+        taps: list[FrameSink] = []
+        if self.feed is not None:
+            feed = FeedWriter(self.feed, spec)
+            feed.start()
+            taps.append(feed)
+        if function is not None:
+
+            def keep(frame: CameraFrame, result: Mapping[str, object]) -> None:
+                recorder.append_extra(as_record(self.callback or "", frame, result))
+
+            taps.append(Callback(function, last=self.callback_last, results=keep))
+        return taps
 
     def _open_stores(self, camera: Camera, spec: FrameSpec) -> Sequence[FrameSink]:
         identity = camera.identity

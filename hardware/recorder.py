@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from queue import SimpleQueue
 
@@ -14,7 +14,7 @@ from hardware.errors import SettingError
 from hardware.recording import ProgressCallback, RecordLimit, RecordSummary, Saving, StopFlag
 from hardware.session import Command, Session
 from hardware.sinks import SinkOpener, Sinks
-from imgstore import FrameSink, FrameSpec, deferred_interrupt
+from imgstore import FrameSpec, deferred_interrupt
 
 _FEWEST_QUEUED = 4
 
@@ -40,8 +40,8 @@ class Recorder:
     give_up_s : seconds after which a lost camera is given up; None for never.
     disk : looks after the disk.
     size : tells the bytes written, for `limit.bytes`.
-    taps : sinks that get every frame at once, in the thread that reads the camera: a live feed. They must
-        not wait; the recorder closes them.
+    open_taps : makes sinks that get every frame at once, saved or not, in the thread that reads the camera:
+        a live feed, a callback. They must not wait; the recorder closes them.
     wall : the clock by which it notices that the system's was set; None for one that begins with the object.
     """
 
@@ -58,7 +58,7 @@ class Recorder:
         give_up_s: float | None = None,
         disk: DiskGuard | None = None,
         size: Callable[[], int] | None = None,
-        taps: Sequence[FrameSink] = (),
+        open_taps: SinkOpener | None = None,
         wall: WallClock | None = None,
     ) -> None:
         if queue_frames is not None and queue_frames < 1:
@@ -75,7 +75,7 @@ class Recorder:
         self._give_up_s = give_up_s
         self._disk = disk
         self._size = size
-        self._taps = taps
+        self._open_taps = open_taps
         self._wall = wall
         self._commands: SimpleQueue[Command] = SimpleQueue()
         self._session: Session | None = None
@@ -129,7 +129,8 @@ class Recorder:
         with deferred_interrupt() as interrupt, ExitStack() as stack:  # which undoes the last first
             self._camera.start()
             stack.callback(self._camera.stop)
-            for tap in self._taps:
+            taps = [] if self._open_taps is None else list(self._open_taps(self._camera.spec))
+            for tap in taps:
                 stack.callback(tap.close)
             queue_frames = self._queue_frames or self._queue_length(self._camera.spec)
             sinks = Sinks(self._open_sinks, self._camera.spec)
@@ -138,7 +139,7 @@ class Recorder:
                 queue_frames=queue_frames,
                 silence_s=self._silence_s,
                 give_up_s=self._give_up_s,
-                taps=self._taps,
+                taps=taps,
                 drop_cause=sinks.drop_cause,
                 wall=self._wall,
             )
@@ -159,7 +160,7 @@ class Recorder:
             acquisition.start()
             stopped_by = session.run({"interrupt": interrupt, "stop": stop})
             acquisition.stop()
-            for tap in self._taps:
+            for tap in taps:
                 tap.close()
             session.finish(stopped_by)
             if acquisition.error is not None and stopped_by != "limit":

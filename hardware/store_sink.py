@@ -29,8 +29,9 @@ class StoreSpec:
     format, settings, chunksize : see `imgstore.create`.
     chunk_s : seconds in a chunk, instead of `chunksize`.
     metadata : what to keep in `metadata.yaml`.
-    columns : the part of each frame that is kept, (first, end) as fractions of the width; (0, 0.5) is the
-        left half of two cameras side by side.
+    crop : x, y, width and height of the part of each frame that is kept, in pixels; None for all of it.
+    part : which of how many parts side by side, of what `crop` leaves: (0, 2) is the left one of two
+        cameras in one picture.
     """
 
     path: Path
@@ -39,15 +40,16 @@ class StoreSpec:
     chunksize: int | None = None
     chunk_s: float | None = None
     metadata: Mapping[str, object] = field(default_factory=dict)
-    columns: tuple[float, float] = (0.0, 1.0)
+    crop: tuple[int, int, int, int] | None = None
+    part: tuple[int, int] = (0, 1)
 
     def __post_init__(self) -> None:
         if self.chunksize is not None and self.chunk_s is not None:
             raise SettingError("a chunk ends after so many frames or seconds; give one of them")
         if self.chunk_s is not None and not self.chunk_s > 0:
             raise SettingError(f"a chunk lasts more than 0 seconds, not {self.chunk_s}")
-        if not 0 <= self.columns[0] < self.columns[1] <= 1:
-            raise SettingError(f"columns are two fractions of the width, in order, not {self.columns}")
+        if not 0 <= self.part[0] < self.part[1]:
+            raise SettingError(f"a part is one of several, (0, 2) for the first of two, not {self.part}")
 
 
 class StoreSink:
@@ -64,12 +66,12 @@ class StoreSink:
 
     def __init__(self, store: StoreSpec, spec: FrameSpec, rate: float | None) -> None:
         self._rate = rate
-        self._columns = tuple(round(part * spec.columns) for part in store.columns)
-        first, end = self._columns
-        self._is_part = (first, end) != (0, spec.columns)
+        self._rows, self._columns = _kept(store, spec)
+        rows, columns = self._rows.stop - self._rows.start, self._columns.stop - self._columns.start
+        self._is_part = (rows, columns) != spec.shape[:2]
         self._writer = imgstore.create(
             store.path,
-            (spec.rows, end - first, *spec.shape[2:]),
+            (rows, columns, *spec.shape[2:]),
             spec.dtype,
             format=store.format,
             settings=store.settings,
@@ -88,7 +90,7 @@ class StoreSink:
         """Write the next frame. Raises what `StoreWriter.append` raises."""
         kept = frame
         if self._is_part:
-            kept = replace(frame, image=np.ascontiguousarray(frame.image[:, slice(*self._columns)]))
+            kept = replace(frame, image=np.ascontiguousarray(frame.image[self._rows, self._columns]))
         self._writer.append(kept)
         if isinstance(frame, CameraFrame):
             self._keep_device(frame)
@@ -116,6 +118,23 @@ class StoreSink:
             number = _UNKNOWN if frame.device_number is None else frame.device_number
             device_ns = _UNKNOWN if frame.device_ns is None else frame.device_ns
             self._device.append(np.array([[number, device_ns, frame.arrived_ns]]), frame.time)
+
+
+def _kept(store: StoreSpec, spec: FrameSpec) -> tuple[slice, slice]:
+    """Return the rows and columns that are kept. Raises SettingError if they are not there."""
+    x, y, width, height = store.crop or (0, 0, spec.columns, spec.rows)
+    if min(x, y) < 0 or min(width, height) < 1 or x + width > spec.columns or y + height > spec.rows:
+        raise SettingError(
+            f"frames of {spec.columns}x{spec.rows} have no part of {width}x{height} at {x}, {y} to be kept"
+        )
+    place, count = store.part
+    if width % count:
+        raise SettingError(
+            f"{width} columns cannot be parted into {count} of the same width; crop them first"
+        )
+    width //= count
+    first = x + place * width
+    return slice(y, y + height), slice(first, first + width)
 
 
 def _chunksize(store: StoreSpec, rate: float | None) -> int | None:

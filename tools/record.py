@@ -1,9 +1,6 @@
 """Record cameras, or videos as if they were some, into stores."""
 
-import signal
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,33 +13,28 @@ from hardware import (
     SOURCES,
     CameraJob,
     CameraSettings,
-    HardwareError,
-    Outcome,
     RecordLimit,
-    RecordProgress,
-    RigRecorder,
     Saving,
     StoreSpec,
 )
-from imgstore import DEFAULT_FORMAT, FORMATS, ImgstoreError, MetadataError
-from tools.console import duration_text, err, folder_size, out, parse_pairs, parse_time, show, size_text
+from imgstore import DEFAULT_FORMAT, FORMATS, MetadataError
+from tools.console import parse_pairs, parse_time
 from tools.options import parse_size
-from tools.record_display import display, json_event, keys
-
-LOST_FRAMES = 3
-"""Exit code of a recording that is whole but for frames that were lost, more than were allowed."""
+from tools.record_rig import record_rig
+from tools.record_run import LOST_FRAMES, exit_code, run_jobs, tell, terminated
 
 _GB = 1_000_000_000
 _MB = 1_000_000
 
 
 def record(
+    context: typer.Context,
     targets: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE... STORE",
+            metavar="SOURCE... STORE | RIG.yaml",
             help=f"What to record: {SOURCES}; then the folder of the new store, which must not exist. "
-            "Of several sources each gets a store in that folder.",
+            "Of several sources each gets a store in that folder. Or a rig file, see `ethostore rig`.",
         ),
     ],
     chunk_format: Annotated[
@@ -158,6 +150,21 @@ def record(
             rich_help_panel="Faults", help="GB that are left free: recording ends before it takes them."
         ),
     ] = 1.0,
+    feed: Annotated[
+        str | None,
+        typer.Option(rich_help_panel="Others", help="Name of a live feed that other processes may read."),
+    ] = None,
+    callback: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel="Others",
+            help="package.module:function that gets each frame and the last ones; "
+            "what it returns goes into the extra data.",
+        ),
+    ] = None,
+    callback_last: Annotated[
+        int, typer.Option(rich_help_panel="Others", help="How many of the last frames it gets.")
+    ] = 1,
     allow_lost: Annotated[
         int,
         typer.Option(
@@ -176,6 +183,10 @@ def record(
     camera that is unplugged is looked for until it is back. Every frame that is lost is counted and written
     down.
     """
+    if len(targets) == 1 and targets[0].endswith((".yaml", ".yml")):
+        _refuse_others(context)
+        record_rig(Path(targets[0]), parse_meta(meta or []), wait=wait, as_json=as_json)
+        return
     if len(targets) < 2:
         raise typer.BadParameter("give what to record and, last, the folder of the new store")
     *sources, folder = targets
@@ -214,105 +225,26 @@ def record(
         silence_s=silence,
         give_up_s=give_up,
         reserve=round(reserve * _GB),
+        feed=feed,
+        callback=callback,
+        callback_last=callback_last,
     )
     jobs = [job] if len(sources) == 1 else _one_each(job, sources)
-    finish(
-        run_jobs(jobs, as_json=as_json), allow_lost={job.name: allow_lost for job in jobs}, as_json=as_json
-    )
+    with terminated() as stop:
+        outcomes = run_jobs(jobs, stop, as_json=as_json)
+    tell(outcomes, as_json=as_json)
+    if code := exit_code(outcomes, dict.fromkeys(outcomes, allow_lost)):
+        raise typer.Exit(code)
 
 
-def run_jobs(jobs: Sequence[CameraJob], *, as_json: bool) -> dict[str, Outcome]:
-    """Record cameras, one in this process and several in one each, with a display and keys.
-
-    Raises what the recorder of a single camera raises.
-    """
-    asked = {job.name: job.settings.rate for job in jobs}
-    with display(asked, as_json=as_json) as watch, _terminated() as stop:
-        if len(jobs) > 1:
-            rig = RigRecorder(jobs)
-            with keys(rig, stop):
-                return rig.run(watch, stop)
-        (job,) = jobs
-        recorder = job.recorder()
-
-        def watch_one(progress: RecordProgress) -> None:
-            watch({job.name: progress})
-
-        with keys(recorder, stop):
-            stores = tuple(store.path for store in job.stores)
-            try:
-                recorder.run(watch_one, stop)
-            except (HardwareError, ImgstoreError) as exc:
-                if recorder.summary is None or not recorder.summary.captured:
-                    raise
-                return {job.name: Outcome(stores, recorder.summary, str(exc))}
-            return {job.name: Outcome(stores, recorder.summary)}
-
-
-def finish(outcomes: Mapping[str, Outcome], *, allow_lost: Mapping[str, int], as_json: bool) -> None:
-    """Print what became of each camera; exit with 1 if one failed, 3 if too many frames were lost."""
-    for name, outcome in outcomes.items():
-        facts = {"camera": name, **_facts(outcome)} if len(outcomes) > 1 or as_json else _facts(outcome)
-        if as_json:
-            json_event("ended", facts)
-        else:
-            show(_readable(name if len(outcomes) > 1 else None, outcome), as_json=False)
-            if outcome is not list(outcomes.values())[-1]:
-                out.print()
-    for name, outcome in outcomes.items():
-        if outcome.error is not None:
-            err.print(f"[bold red]error:[/] {name}: ", end="")
-            err.print(outcome.error, markup=False)
-    if any(outcome.error is not None for outcome in outcomes.values()):
-        raise typer.Exit(1)
-    lost = {
-        name: outcome.summary.dropped for name, outcome in outcomes.items() if outcome.summary is not None
-    }
-    if any(count > allow_lost.get(name, 0) for name, count in lost.items()):
-        err.print("frames were lost; `ethostore info` says which and why")
-        raise typer.Exit(LOST_FRAMES)
-
-
-def _facts(outcome: Outcome) -> dict[str, object]:
-    summary = outcome.summary
-    return {
-        "store": str(outcome.stores[0]) if outcome.stores else None,
-        "stores": [str(path) for path in outcome.stores],
-        "frames": summary.frames if summary else None,
-        "captured": summary.captured if summary else None,
-        "dropped": summary.dropped if summary else None,
-        "lost": dict(summary.lost) if summary else None,
-        "seconds": round(summary.seconds, 3) if summary else None,
-        "bytes": sum(folder_size(path) for path in outcome.stores),
-        "stopped_by": summary.stopped_by if summary else None,
-        "error": outcome.error,
-        "deaths": outcome.deaths,
-    }
-
-
-def _readable(name: str | None, outcome: Outcome) -> dict[str, object]:
-    summary = outcome.summary
-    facts: dict[str, object] = {} if name is None else {"camera": name}
-    facts["store"] = ", ".join(map(str, outcome.stores)) or "none"
-    if summary is None:
-        return facts
-    lost = ", ".join(f"{cause} {count}" for cause, count in summary.lost.items() if count)
-    facts["frames"] = f"{summary.frames}, {summary.dropped} lost" + (f" ({lost})" if lost else "")
-    facts["took"] = duration_text(summary.seconds)
-    facts["size"] = size_text(sum(folder_size(path) for path in outcome.stores))
-    facts["ended by"] = "an error" if summary.stopped_by is None else _REASONS[summary.stopped_by]
-    if outcome.deaths:
-        facts["died"] = f"its process {outcome.deaths} times; it was started again"
-    return facts
-
-
-_REASONS = {
-    "end": "the end of the source",
-    "limit": "the limit",
-    "interrupt": "Ctrl-C; everything so far is in the store",
-    "disk": "the disk, which is nearly full; everything so far is in the store",
-    "stop": "q or a signal; everything so far is in the store",
-}
+def _refuse_others(context: typer.Context) -> None:
+    """Raise typer.BadParameter if anything was asked that a rig file has to say."""
+    allowed = ("context", "targets", "meta", "wait", "as_json")
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in allowed and source is not None and source.name == "COMMANDLINE":
+            option = "--" + name.strip("_").replace("_", "-")
+            raise typer.BadParameter(f"{option} does not go with a rig file: write it there")
 
 
 def _one_each(job: CameraJob, sources: Sequence[str]) -> list[CameraJob]:
@@ -321,22 +253,9 @@ def _one_each(job: CameraJob, sources: Sequence[str]) -> list[CameraJob]:
     for place, source in enumerate(sources, 1):
         name = f"camera{place}"
         stores = tuple(replace(store, path=store.path / name) for store in job.stores)
-        jobs.append(replace(job, name=name, source=source, stores=stores))
+        feed = None if job.feed is None else f"{job.feed}{place}"
+        jobs.append(replace(job, name=name, source=source, stores=stores, feed=feed))
     return jobs
-
-
-@contextmanager
-def _terminated() -> Iterator[threading.Event]:
-    """Set an event when the system asks to end: the machine shuts down, or the terminal is closed."""
-    asked = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGTERM, signal.SIGHUP)
-    }
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _moment(option: str, text: str | None) -> float | None:

@@ -17,7 +17,7 @@ cameras:                          # a name for each, and its source as `ethostor
     # crop: [100, 50, 640, 480]   # x, y, width, height of what is kept, in pixels
     # split: left/right           # two views side by side, a store for each: front-left, front-right
     # pre_trigger_s: 5            # keep these seconds from before saving begins, too
-    # allow_lost: 0               # give up when more frames than this are lost; yes: any number, written down
+    # allow_lost: 0               # exit code 3 if more frames than this are lost; yes: any number
   # top: opencv:0                 # in short: a source alone
 
 defaults:                         # for all cameras that do not say otherwise

@@ -145,7 +145,7 @@ class CameraSpec:
     settings : profile of the format.
     chunksize, chunk_s : frames or seconds per chunk; both None for the format's own default.
     queue : how much may wait to be written.
-    allow_lost : how many frames may be lost before the recording is given up; None for any number.
+    allow_lost : how many frames may be lost with which the command still ends well; None for any number.
     pre_trigger_s : seconds from before saving begins that are kept, too; 0 for none.
     feed : name of the live feed, True for the camera's own name, False for none.
     metadata : to keep in its stores, beside the rig's.

@@ -85,7 +85,7 @@ def test_results_go_beside_the_frames_of_the_store(tmp_path):
         camera,
         lambda spec: [imgstore.create(tmp_path / "a", spec.shape, format="npy")],
         limit=RecordLimit(frames=30),
-        taps=[callback],
+        open_taps=lambda spec: [callback],
     )
     recorder.run()
     with imgstore.open(tmp_path / "a") as store:
@@ -106,7 +106,7 @@ def test_a_callback_that_fails_does_not_end_the_recording(tmp_path):
         open_camera("simulated", CameraSettings(size=(96, 128))),
         lambda spec: [imgstore.create(tmp_path / "a", spec.shape, format="npy")],
         limit=RecordLimit(frames=30),
-        taps=[Callback(look)],
+        open_taps=lambda spec: [Callback(look)],
     )
     with pytest.raises(ZeroDivisionError):
         recorder.run()

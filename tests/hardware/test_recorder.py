@@ -537,7 +537,7 @@ def test_a_tap_gets_every_frame_even_if_the_queue_is_full():
     ended = threading.Event()
     tap, sink = ListSink(), ListSink(at=3, action=ended.wait)
     camera = ScriptedCamera([*range(100), ended.set], live=True)
-    summary = Recorder(camera, lambda spec: [sink], queue_frames=4, taps=[tap]).run()
+    summary = Recorder(camera, lambda spec: [sink], queue_frames=4, open_taps=lambda spec: [tap]).run()
     assert tap.numbers == list(range(100))
     assert summary.dropped
     assert tap.closed
