@@ -64,6 +64,7 @@ from hardware.node_file import (
     write_node_file,
 )
 from hardware.nodes import NodeCamera, NodeEntry, NodeMap
+from hardware.overlay import caption, frame_text
 from hardware.pattern import Pattern, read_number
 from hardware.recorder import Recorder
 from hardware.recording import RecordLimit, RecordProgress, RecordSummary, Saving
@@ -164,6 +165,7 @@ __all__ = [
     "StoreSpec",
     "Window",
     "as_record",
+    "caption",
     "compare_nodes",
     "dump_nodes",
     "examine",
@@ -171,6 +173,7 @@ __all__ = [
     "find_cameras",
     "find_feeds",
     "find_function",
+    "frame_text",
     "frames",
     "load_nodes",
     "load_rig",

@@ -10,6 +10,7 @@ import numpy as np
 import imgstore
 from hardware.errors import SettingError
 from hardware.frame import CameraFrame
+from hardware.overlay import caption, frame_text
 from imgstore import DEFAULT_FORMAT, Frame, FrameSpec, StreamWriter
 
 DEVICE_STREAM = "device"
@@ -32,6 +33,7 @@ class StoreSpec:
     crop : x, y, width and height of the part of each frame that is kept, in pixels; None for all of it.
     part : which of how many parts side by side, of what `crop` leaves: (0, 2) is the left one of two
         cameras in one picture.
+    overlay : write number and time into the images, for good.
     """
 
     path: Path
@@ -42,6 +44,7 @@ class StoreSpec:
     metadata: Mapping[str, object] = field(default_factory=dict)
     crop: tuple[int, int, int, int] | None = None
     part: tuple[int, int] = (0, 1)
+    overlay: bool = False
 
     def __post_init__(self) -> None:
         if self.chunksize is not None and self.chunk_s is not None:
@@ -68,6 +71,7 @@ class StoreSink:
         self._rate = rate
         self._rows, self._columns = _kept(store, spec)
         rows, columns = self._rows.stop - self._rows.start, self._columns.stop - self._columns.start
+        self._overlay = store.overlay
         self._is_part = (rows, columns) != spec.shape[:2]
         self._writer = imgstore.create(
             store.path,
@@ -91,6 +95,8 @@ class StoreSink:
         kept = frame
         if self._is_part:
             kept = replace(frame, image=np.ascontiguousarray(frame.image[self._rows, self._columns]))
+        if self._overlay:
+            kept = replace(kept, image=caption(kept.image, [frame_text(frame)]))
         self._writer.append(kept)
         if isinstance(frame, CameraFrame):
             self._keep_device(frame)

@@ -165,6 +165,20 @@ def record(
     callback_last: Annotated[
         int, typer.Option(rich_help_panel="Others", help="How many of the last frames it gets.")
     ] = 1,
+    preview: Annotated[
+        bool,
+        typer.Option(
+            "--preview",
+            rich_help_panel="Others",
+            help="Show the picture in a window, with time, rate and queue on it.",
+        ),
+    ] = False,
+    overlay: Annotated[
+        bool,
+        typer.Option(
+            "--overlay", rich_help_panel="The store", help="Write number and time into the images, for good."
+        ),
+    ] = False,
     allow_lost: Annotated[
         int,
         typer.Option(
@@ -212,6 +226,7 @@ def record(
         settings=profile,
         chunksize=chunksize,
         chunk_s=chunk_seconds,
+        overlay=overlay,
         metadata={"software": f"ethostore {imgstore.__version__}", **parse_meta(meta or [])},
     )
     job = CameraJob(
@@ -231,7 +246,7 @@ def record(
     )
     jobs = [job] if len(sources) == 1 else _one_each(job, sources)
     with terminated() as stop:
-        outcomes = run_jobs(jobs, stop, as_json=as_json)
+        outcomes = run_jobs(jobs, stop, as_json=as_json, preview=preview)
     tell(outcomes, as_json=as_json)
     if code := exit_code(outcomes, dict.fromkeys(outcomes, allow_lost)):
         raise typer.Exit(code)

@@ -129,7 +129,7 @@ def _table(progress: Mapping[str, RecordProgress], asked: Mapping[str, float | N
             f"{now.frames:,}",
             f"{now.camera_rate:.1f}/s",
             f"{rate:g}/s" if rate else "-",
-            Text(_lost(now), style="bold red" if now.dropped else ""),
+            Text(lost_text(now), style="bold red" if now.dropped else ""),
             f"{now.queued}/{now.queue_frames}",
             _disk(now),
             duration_text(round(now.seconds, 1)),
@@ -145,7 +145,7 @@ def _state(now: RecordProgress) -> Text:
     return Text("saving", style="green") if now.saving else Text("not saving", style="yellow")
 
 
-def _lost(now: RecordProgress) -> str:
+def lost_text(now: RecordProgress) -> str:
     """Return what was lost, by cause: "12 (camera 10, queue 2)"."""
     by_cause = ", ".join(f"{cause} {count}" for cause, count in now.lost.items() if count)
     return f"{now.dropped} ({by_cause})" if by_cause else "none"
@@ -163,8 +163,8 @@ def _disk(now: RecordProgress) -> str:
 def _print_lines(progress: Mapping[str, RecordProgress]) -> None:
     for name, now in progress.items():
         err.print(
-            f"{name}: {_state(now).plain}, {now.frames} frames, {now.camera_rate:.1f}/s, lost {_lost(now)}, "
-            f"queue {now.queued}/{now.queue_frames}, {_disk(now)}",
+            f"{name}: {_state(now).plain}, {now.frames} frames, {now.camera_rate:.1f}/s, "
+            f"lost {lost_text(now)}, queue {now.queued}/{now.queue_frames}, {_disk(now)}",
             markup=False,
         )
 

@@ -1,33 +1,56 @@
 """Run a recording with a display and keys, and say what became of it."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from rich.markup import escape
 
 from hardware import CameraJob, HardwareError, Outcome, RecordProgress, RigRecorder, RigSpec
 from imgstore import ImgstoreError
 from tools.console import duration_text, err, folder_size, out, show, size_text
-from tools.record_display import display, keys
+from tools.preview import check_display, previews
+from tools.record_display import Watch, display, keys
 from tools.record_display import json_event as json_event
 
 LOST_FRAMES = 3
 """Exit code of a recording that is whole but for frames that were lost, more than were allowed."""
 
 
-def run_jobs(jobs: Sequence[CameraJob], stop: threading.Event, *, as_json: bool) -> dict[str, Outcome]:
+def run_jobs(
+    jobs: Sequence[CameraJob], stop: threading.Event, *, as_json: bool, preview: bool = False
+) -> dict[str, Outcome]:
     """Record cameras, one in this process and several in one each, with a display and keys.
 
     Parameters
     ----------
     stop : ends the recording when it is set; the key q sets it.
+    preview : show windows.
 
     Raises what the recorder of a single camera raises before it has recorded anything.
     """
+    if preview:
+        check_display()
+        jobs = [replace(job, feed=job.feed or f"preview-{os.getpid()}-{job.name}") for job in jobs]
+        with previews({job.name: job.feed for job in jobs if job.feed is not None}) as show:
+            return _run_jobs(jobs, stop, show, as_json=as_json)
+    return _run_jobs(jobs, stop, None, as_json=as_json)
+
+
+def _run_jobs(
+    jobs: Sequence[CameraJob], stop: threading.Event, others: Watch | None, *, as_json: bool
+) -> dict[str, Outcome]:
     asked = {job.name: job.settings.rate for job in jobs}
-    with display(asked, as_json=as_json) as watch:
+    with display(asked, as_json=as_json) as on_screen:
+
+        def watch(progress: Mapping[str, RecordProgress]) -> None:
+            on_screen(progress)
+            if others is not None:
+                others(progress)
+
         if len(jobs) > 1:
             rig = RigRecorder(jobs)
             with keys(rig, stop):
