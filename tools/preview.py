@@ -88,6 +88,7 @@ def picture(frame: CameraFrame, progress: RecordProgress | None) -> Image:
 
 def _show(feeds: Mapping[str, str], connection: Connection) -> None:
     """Show windows until the recording ends; the whole of the process."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # Qt complains about fonts there
     progress: Mapping[str, RecordProgress] = {}
     readers = {name: FeedReader(feed) for name, feed in feeds.items()}
     try:
