@@ -42,7 +42,7 @@ from imgstore import ClosedError, Frame, FrameFormatError, FrameSpec
 from tests.conftest import ROOT
 from tests.hardware.feed_processes import SHAPE, numbered
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 SPEC = FrameSpec(SHAPE)
 MEMORY = Path("/dev/shm")  # noqa: S108
 
