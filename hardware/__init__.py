@@ -5,6 +5,7 @@
 
 from hardware.address import without_secrets
 from hardware.callback import Callback, FrameFunction, as_record, find_function
+from hardware.callback_process import CallbackProcess
 from hardware.camera import (
     CAMERAS,
     FINDERS,
@@ -98,6 +99,7 @@ __all__ = [
     "LEVELS",
     "SOURCES",
     "Callback",
+    "CallbackProcess",
     "Camera",
     "CameraFinder",
     "CameraFrame",

@@ -1,12 +1,14 @@
 """All that has to be known to record one camera: a value that goes to another process."""
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hardware.address import without_secrets
 from hardware.callback import Callback, FrameFunction, as_record, find_function
+from hardware.callback_process import CallbackProcess
 from hardware.camera import Camera, CameraSettings, open_camera
 from hardware.disk import DiskGuard, FolderMeter
 from hardware.errors import SettingError
@@ -40,6 +42,7 @@ class CameraJob:
     callback : "package.module:function" that looks at each frame, see `Callback`; what it returns goes into
         the extra data. None for none.
     callback_last : how many of the last frames it gets.
+    callback_process : whether it runs in a process of its own.
     """
 
     name: str
@@ -56,6 +59,7 @@ class CameraJob:
     feed: str | None = None
     callback: str | None = None
     callback_last: int = 1
+    callback_process: bool = False
 
     def __post_init__(self) -> None:
         if not self.stores:
@@ -94,11 +98,20 @@ class CameraJob:
         self, spec: FrameSpec, function: FrameFunction | None, recorder: Recorder
     ) -> Sequence[FrameSink]:
         taps: list[FrameSink] = []
-        if self.feed is not None:
-            feed = FeedWriter(self.feed, spec)
-            feed.start()
-            taps.append(feed)
-        if function is not None:
+        feed = self.feed
+        if feed is None and self.callback_process and function is not None:
+            feed = f"callback-{os.getpid()}-{self.name}"
+        if feed is not None:
+            writer = FeedWriter(feed, spec)
+            writer.start()
+            taps.append(writer)
+        if feed is not None and self.callback is not None and self.callback_process:
+            process = CallbackProcess(
+                feed, self.callback, last=self.callback_last, results=recorder.append_extra
+            )
+            process.start()
+            taps.append(process)
+        elif function is not None:
 
             def keep(frame: CameraFrame, result: Mapping[str, object]) -> None:
                 recorder.append_extra(as_record(self.callback or "", frame, result))

@@ -162,6 +162,10 @@ def record(
             "what it returns goes into the extra data.",
         ),
     ] = None,
+    callback_process: Annotated[
+        bool,
+        typer.Option("--callback-process", rich_help_panel="Others", help="Run it in a process of its own."),
+    ] = False,
     callback_last: Annotated[
         int, typer.Option(rich_help_panel="Others", help="How many of the last frames it gets.")
     ] = 1,
@@ -243,6 +247,7 @@ def record(
         feed=feed,
         callback=callback,
         callback_last=callback_last,
+        callback_process=callback_process,
     )
     jobs = [job] if len(sources) == 1 else _one_each(job, sources)
     with terminated() as stop:

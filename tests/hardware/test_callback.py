@@ -1,5 +1,7 @@
 """Functions that look at frames while they are recorded."""
 
+import os
+import queue
 import threading
 import time
 
@@ -9,8 +11,11 @@ import pytest
 import imgstore
 from hardware import (
     Callback,
+    CallbackProcess,
     CameraFrame,
     CameraSettings,
+    CaptureError,
+    FeedWriter,
     Recorder,
     RecordLimit,
     SettingError,
@@ -120,3 +125,60 @@ def test_a_function_is_found_by_its_name():
     for wrong in ("math", "math:", ":sqrt", "math:nothing", "no_such_module:f", "math:pi"):
         with pytest.raises(SettingError):
             find_function(wrong)
+
+
+def mean_of_every_fifth(now, last):
+    """Return the mean of an image and how many others there are; what a user would write."""
+    return {"mean": float(now.image.mean()), "last": len(last)} if now.number % 5 == 0 else None
+
+
+def fail_at_once(now, last):
+    raise ZeroDivisionError("of the user's")
+
+
+HERE = "tests.hardware.test_callback"
+
+
+def record_with(process, path, name):
+    camera = open_camera("simulated", CameraSettings(size=(96, 128), seed=1, rate=50, realtime=True))
+    recorder = Recorder(
+        camera,
+        lambda spec: [imgstore.create(path, spec.shape, format="npy")],
+        limit=RecordLimit(seconds=4.0),
+        open_taps=lambda spec: [FeedWriter(name, spec)],
+    )
+    with process(recorder):
+        recorder.run()
+
+
+def test_a_function_in_a_process_of_its_own_hands_its_results_back(tmp_path):
+    name = f"callback-{os.getpid()}"
+    results = queue.SimpleQueue()
+
+    def take(recorder):
+        def both(record):
+            results.put(record)
+            recorder.append_extra(record)
+
+        return CallbackProcess(name, f"{HERE}:mean_of_every_fifth", last=3, results=both)
+
+    record_with(take, tmp_path / "a", name)
+    with imgstore.open(tmp_path / "a") as store:
+        taken = [results.get() for _ in range(results.qsize())]
+        assert len(taken) >= 5
+        assert {record["last"] for record in taken} <= {1, 2, 3}
+        for record in taken:
+            assert record["of_number"] % 5 == 0
+            if record["of_number"] in store.numbers:
+                image = store.by_number(record["of_number"]).image
+                assert record["mean"] == pytest.approx(image.mean())
+        assert len(store.extra()) >= 5
+
+
+def test_a_function_that_fails_in_its_process_is_told_and_the_recording_is_whole(tmp_path):
+    name = f"callback-{os.getpid()}"
+    with pytest.raises(CaptureError, match="of the user's"):
+        record_with(lambda _: CallbackProcess(name, f"{HERE}:fail_at_once"), tmp_path / "a", name)
+    with imgstore.open(tmp_path / "a") as store:
+        assert store.state == "complete"
+        assert len(store) > 50

@@ -44,6 +44,8 @@ def test_cameras_start_together_and_each_has_its_store(tmp_path):
             assert store.user_metadata["camera"]["name"] == name
             assert len(store) == 60
             firsts.append(store.times[0])
+    with imgstore.open_many([tmp_path / name for name in names]) as many:
+        assert len(many) > 30
     assert np.ptp(firsts) < 0.5  # their processes begin seconds apart
 
 
