@@ -80,7 +80,7 @@ class CallbackProcess:
             raise CaptureError(f"the process of the callback {self._arguments[1]} died, code {code}")
 
     def append(self, frame: Frame) -> None:
-        """Do nothing: the frames come by the feed. So it can stand behind its feed among a recorder's taps."""
+        """Do nothing, since frames come by the feed; so it can stand behind that among a recorder's taps."""
 
     def close(self) -> None:
         """The same as `stop`; the feed has to be closed before."""

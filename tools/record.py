@@ -1,5 +1,6 @@
 """Record cameras, or videos as if they were some, into stores."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -224,6 +225,8 @@ def record(
         bytes=None if gigabytes is None else round(gigabytes * _GB),
         until=_moment("--until", until),
     )
+    if callback is not None:
+        sys.path.insert(0, str(Path.cwd()))  # where people keep their own functions
     store = StoreSpec(
         Path(folder),
         format=chunk_format,
