@@ -1,5 +1,7 @@
 """The thread that reads a camera, through silence and unplugging, and the bounded queue behind it."""
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +25,7 @@ _FIRST_PAUSE_S = 0.25  # before a lost camera is started again; twice as long af
 _LONGEST_PAUSE_S = 5.0
 _CLOCK_INTERVAL_S = 1.0
 _CLOCK_STEP_S = 0.05  # what the clocks differ by without anybody having set one
+_NICENESS = -10  # of the thread: the camera waits for nobody, all others can wait for a moment
 _ANSWER_S = 10.0  # that a camera may take to let go of the thread
 
 
@@ -137,6 +140,7 @@ class Acquisition:
             yield self._entry(None)
 
     def _run(self) -> None:
+        _go_first()
         try:
             while (frame := self._next()) is not None:
                 self._take(frame)
@@ -259,3 +263,10 @@ class Acquisition:
         if abs(step - self._clock_step) > _CLOCK_STEP_S:
             self._note("clock_step", seconds=round(step - self._clock_step, 6))
             self._clock_step = step
+
+
+def _go_first() -> None:
+    """Have this thread, and on Linux it alone, served before others, where the system permits it."""
+    if sys.platform.startswith("linux"):
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
