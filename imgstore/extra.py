@@ -20,6 +20,7 @@ EXTRA_SUFFIX = ".extra.json"
 MOTIF_RECORDS_SUFFIX = ".extra_data.json"
 MOTIF_SIGNALS_SUFFIX = ".extra_data.h5"
 _MOST_BYTES = 1 << 30  # of a file of records
+_BLOCK = 512  # bytes that a disk writes as one, at least
 _MOST_CELLS = 10_000_000  # of a table that has more than the usual columns
 _USUAL_COLUMNS = 200
 _CLOSING = {"{": "}", "[": "]"}
@@ -219,13 +220,28 @@ def mend_records(file: Path) -> None:
 
 
 def ends_early(file: Path) -> bool:
-    """Return whether the end of a list of records is missing. Raises OSError."""
+    """Return whether the end of a list of records is missing, or not at the end. Raises OSError."""
     with open_plain(file) as stream:
-        return not read_whole(stream, _MOST_BYTES).rstrip().endswith(b"]")
+        text = read_whole(stream, _MOST_BYTES).rstrip()
+    if not text.endswith(b"]"):
+        return True
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        try:
+            _whole_records(text.decode(errors="replace"), file, exc)
+        except ChunkError:
+            return False
+        return True
+    return False
 
 
 def _whole_records(text: str, file: Path, reason: Exception) -> list[dict[str, Any]]:
-    """Return the records of a list whose end is missing; where it is broken otherwise, raise."""
+    """Return the records of a list whose end is missing; where it is broken otherwise, raise.
+
+    After a power cut an end that was written over may still be there, and behind it what was to follow.
+    """
+    text = text.rstrip("\0")  # where the file had grown, and nothing was written yet
     records: list[dict[str, Any]] = []
     place = _next_value(text, 0)
     if place < len(text) and text[place] != "[":
@@ -236,12 +252,18 @@ def _whole_records(text: str, file: Path, reason: Exception) -> list[dict[str, A
         try:
             record, place = decoder.raw_decode(text, place)
         except (ValueError, RecursionError):
-            if _is_cut(text, place):
+            if _is_cut(text, place) or _is_old_end(text, place):
                 break
             raise ChunkError(f"{file} is broken ({reason})") from reason
         records.append(record)
         place = _next_value(text, place)
     return _checked(records, file)
+
+
+def _is_old_end(text: str, place: int) -> bool:
+    """Return whether the list ends at `place`, and the rest of that block of the disk is empty."""
+    rest = text[place + 1 :].lstrip("\0")
+    return text[place] == "]" and (not rest or (len(text) - len(rest)) % _BLOCK == 0)
 
 
 def _next_value(text: str, place: int) -> int:

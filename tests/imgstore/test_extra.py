@@ -1,12 +1,15 @@
 """What records beside the frames may hold."""
 
 import datetime as dt
+import json
 import math
 
 import numpy as np
 import pytest
 
 import imgstore
+from imgstore import ChunkError
+from imgstore.extra import ends_early, mend_records, read_records
 
 VALUES = [
     (np.float32(1.5), 1.5),
@@ -61,3 +64,32 @@ def test_what_json_cannot_hold_is_refused_and_nothing_written(tmp_path, value):
             writer.append_extra({"value": value})
     with imgstore.open(tmp_path / "a") as store:
         assert store.extra() is None
+
+
+@pytest.mark.parametrize("block", [512, 4096])
+@pytest.mark.parametrize("spare", [0, 1, 7])
+def test_records_behind_which_a_power_cut_left_an_old_end_are_read_and_mended(tmp_path, block, spare):
+    file = tmp_path / "000000.extra.json"
+    old = json.dumps([{"text": "x" * (block - 14 - spare)}])
+    assert len(old) == block - spare
+    file.write_text(old + "\0" * spare + 'yz"}, {"text": 1}]')  # of the next records only the end came
+    assert read_records(file) == json.loads(old)
+    assert ends_early(file)
+    mend_records(file)
+    assert json.loads(file.read_text()) == json.loads(old)
+
+
+def test_records_that_go_on_behind_their_end_elsewhere_are_broken(tmp_path):
+    file = tmp_path / "000000.extra.json"
+    file.write_text('[{"a": 1}], {"b": 2}]')
+    with pytest.raises(ChunkError):
+        read_records(file)
+    assert not ends_early(file)
+
+
+def test_what_a_file_of_records_grew_by_and_never_got_is_no_record(tmp_path):
+    file = tmp_path / "000000.extra.json"
+    file.write_text('[{"a": 1}, {"b": 2' + "\0" * 100)
+    assert read_records(file) == [{"a": 1}]
+    file.write_text('[{"a": 1}]' + "\0" * 100)
+    assert read_records(file) == [{"a": 1}]
