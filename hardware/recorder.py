@@ -159,10 +159,11 @@ class Recorder:
             )
             acquisition.start()
             stopped_by = session.run({"interrupt": interrupt, "stop": stop})
-            acquisition.stop()
-            for tap in taps:
-                tap.close()
-            session.finish(stopped_by)
+            with ExitStack() as ending:  # a camera or a tap that fails at the end leaves nothing unwritten
+                ending.callback(session.finish, stopped_by)
+                for tap in taps:
+                    ending.callback(tap.close)
+                ending.callback(acquisition.stop)
             if acquisition.error is not None and stopped_by != "limit":
                 raise acquisition.error
             if acquisition.tap_error is not None:
