@@ -116,7 +116,8 @@ class Recorder:
 
         Parameters
         ----------
-        progress : called a few times per second, and at the end.
+        progress : called a few times per second, and at the end; not again if it raises, which comes out of
+            `run` in the end.
 
         Raises
         ------
@@ -168,6 +169,8 @@ class Recorder:
                 raise acquisition.error
             if acquisition.tap_error is not None:
                 raise acquisition.tap_error
+            if session.progress_error is not None:
+                raise session.progress_error
         return session.summary()
 
     def _queue_length(self, spec: FrameSpec) -> int:

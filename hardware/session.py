@@ -96,6 +96,7 @@ class Session:
         self._lost: dict[Cause, int] = dict.fromkeys(CAUSES, 0)
         self._stopped_by: StoppedBy | None = None
         self._ended: float | None = None
+        self.progress_error: Exception | None = None
 
     def summary(self) -> RecordSummary:
         """Return what the recording came to."""
@@ -331,19 +332,21 @@ class Session:
         since, written, taken = self._reports[0]
         self._reports.append((now, self._written, self._acquisition.taken))
         span = now - since
-        self._progress(
-            RecordProgress(
-                frames=self._written,
-                taken=self._acquisition.taken,
-                seconds=now - self._began,
-                rate=(self._written - written) / span if span > 0 else 0.0,
-                camera_rate=(self._acquisition.taken - taken) / span if span > 0 else 0.0,
-                time=None if self._last is None else self._last.time,
-                lost=dict(self._lost),
-                queued=self._acquisition.queued,
-                queue_frames=self._queue_frames,
-                saving=self._is_saving,
-                camera=self._acquisition.state,
-                disk=self._disk_state,
-            )
+        progress = RecordProgress(
+            frames=self._written,
+            taken=self._acquisition.taken,
+            seconds=now - self._began,
+            rate=(self._written - written) / span if span > 0 else 0.0,
+            camera_rate=(self._acquisition.taken - taken) / span if span > 0 else 0.0,
+            time=None if self._last is None else self._last.time,
+            lost=dict(self._lost),
+            queued=self._acquisition.queued,
+            queue_frames=self._queue_frames,
+            saving=self._is_saving,
+            camera=self._acquisition.state,
+            disk=self._disk_state,
         )
+        try:
+            self._progress(progress)
+        except Exception as exc:  # noqa: BLE001  # raised by the recorder, when it has ended
+            self._progress, self.progress_error = None, exc

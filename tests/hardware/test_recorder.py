@@ -645,3 +645,19 @@ def test_how_it_ended_is_written_down_also_if_a_tap_fails_at_the_end():
         recorder.run()
     assert sink.of("recording_ended")[0]["captured"] == 5
     assert last.closed
+
+
+def test_a_recording_does_not_end_for_who_watches_it():
+    class WatchingFailedError(Exception):
+        pass
+
+    def watch(progress):
+        raise WatchingFailedError
+
+    sink = ListSink()
+    with pytest.raises(WatchingFailedError):
+        Recorder(
+            ScriptedCamera([*range(10), lambda: time.sleep(0.6), *range(10, 20)]), lambda spec: [sink]
+        ).run(watch)
+    assert sink.numbers == list(range(20))
+    assert sink.of("recording_ended")
