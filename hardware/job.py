@@ -66,6 +66,9 @@ class CameraJob:
                 f"not {self.memory} bytes, {self.silence_s} s and {self.reserve} bytes"
             )
 
+        if self.give_up_s is not None and not self.give_up_s >= 0:
+            raise SettingError(f"{self.name} is given up after 0 seconds or more, not {self.give_up_s}")
+
     def camera(self) -> Camera:
         """Return the camera; it is not started. Raises what `open_camera` raises."""
         return open_camera(self.source, self.settings)
@@ -94,16 +97,16 @@ class CameraJob:
         self, spec: FrameSpec, function: FrameFunction | None, recorder: Recorder
     ) -> Sequence[FrameSink]:
         taps: list[FrameSink] = []
-        if self.feed is not None:
-            feed = FeedWriter(self.feed, spec)
-            feed.start()
-            taps.append(feed)
         if function is not None:
 
             def keep(frame: CameraFrame, result: Mapping[str, object]) -> None:
                 recorder.append_extra(as_record(self.callback or "", frame, result))
 
             taps.append(Callback(function, last=self.callback_last, results=keep))
+        if self.feed is not None:
+            feed = FeedWriter(self.feed, spec)
+            feed.start()  # last: what fails before it leaves no feed behind
+            taps.append(feed)
         return taps
 
     def _open_stores(self, camera: Camera, spec: FrameSpec) -> Sequence[FrameSink]:

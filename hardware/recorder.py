@@ -1,6 +1,7 @@
 """From a camera through a bounded queue to sinks, with every frame accounted for."""
 
 import math
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -174,4 +175,5 @@ class Recorder:
         return session.summary()
 
     def _queue_length(self, spec: FrameSpec) -> int:
-        return max(self._memory // (math.prod(spec.shape) * spec.dtype.itemsize), _FEWEST_QUEUED)
+        frames = self._memory // (math.prod(spec.shape) * spec.dtype.itemsize)
+        return min(max(frames, _FEWEST_QUEUED), sys.maxsize)

@@ -23,6 +23,8 @@ from hardware import (
     RecordLimit,
     Saving,
     SettingError,
+    StoreSink,
+    StoreSpec,
     open_camera,
 )
 from imgstore import ChunkError, FrameSpec
@@ -661,3 +663,47 @@ def test_a_recording_does_not_end_for_who_watches_it():
         ).run(watch)
     assert sink.numbers == list(range(20))
     assert sink.of("recording_ended")
+
+
+def test_a_camera_that_starts_and_gives_nothing_is_given_up_in_the_end():
+    silent = [CameraTimeoutError("nothing came")] * 1_000_000
+    camera = ScriptedCamera([0, 1, *silent], *[silent] * 50, live=True)
+    sink = ListSink()
+    with pytest.raises(CaptureError, match="nothing came"):
+        Recorder(camera, lambda spec: [sink], silence_s=0.02, give_up_s=0.5).run()
+    assert sink.numbers == [0, 1]
+    assert camera.starts < 50
+
+
+def test_as_much_memory_as_there_never_was_is_no_error():
+    sink = ListSink()
+    assert Recorder(ScriptedCamera(range(3)), lambda spec: [sink], memory=10**30).run().frames == 3
+
+
+def test_a_frame_of_which_the_disk_took_the_half_is_written_once(tmp_path):
+    camera = open_camera("simulated:pattern", CameraSettings(size=(96, 128), options={"drift": 10}))
+    refuse = refusing(2, OSError(errno.ENOSPC, "no space"))
+
+    class Refusing(StoreSink):
+        def _keep_device(self, frame):
+            if frame.number == 3:
+                refuse()
+            super()._keep_device(frame)
+
+    store = StoreSpec(tmp_path / "a", format="mjpeg/avi")
+    recorder = Recorder(
+        camera, lambda spec: [Refusing(store, spec, camera.rate)], limit=RecordLimit(frames=10)
+    )
+    assert recorder.run().frames == 10
+    with imgstore.open(tmp_path / "a") as written:
+        assert written.numbers.tolist() == list(range(10))
+        assert len(written.stream("device")) == 10
+
+
+def test_a_device_may_say_what_64_bits_with_a_sign_do_not_hold(tmp_path):
+    options = {"drift": 0.0, "counter_bits": 64, "counter_start": 2**64 - 3}
+    camera = open_camera("simulated:pattern", CameraSettings(size=(96, 128), options=options))
+    store = StoreSpec(tmp_path / "a", format="mjpeg/avi")
+    Recorder(camera, lambda spec: [StoreSink(store, spec, camera.rate)], limit=RecordLimit(frames=6)).run()
+    with imgstore.open(tmp_path / "a") as written:
+        assert written.stream("device")[:].samples[:, 0].tolist() == [-1, -1, -1, 0, 1, 2]
