@@ -83,6 +83,7 @@ class Acquisition:
         self._wall = wall or WallClock()
         self._clock_looked_at = 0.0
         self._clock_step = 0.0
+        self._lost_since: float | None = None
         self._stop = threading.Event()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="acquisition", daemon=True)
@@ -172,10 +173,13 @@ class Acquisition:
     def _restart(self, lost: HardwareError) -> None:
         """Start the camera until it starts. Raises CaptureError once it is given up."""
         self.state = "lost"
-        since = time.monotonic()
+        since = self._lost_since or time.monotonic()
         self._note("camera_lost", reason=str(lost))
         if not self._queue.full():
             self._queue.put_nowait(self._entry(None))  # written down now: it may never come back
+        if self._lost_since is not None:  # it was started, and gave nothing
+            self._check_patience(since, lost, lost)
+        self._lost_since = since
         pause = _FIRST_PAUSE_S
         with suppress(HardwareError):
             self._camera.stop()
@@ -187,17 +191,20 @@ class Acquisition:
             except HardwareError as exc:
                 with suppress(HardwareError):
                     self._camera.stop()
-                after_s = time.monotonic() - since
-                if self._give_up_s is not None and after_s >= self._give_up_s:
-                    raise CaptureError(
-                        f"the camera was lost ({lost}) and not back after {after_s:.0f} s: {exc}"
-                    ) from exc
+                self._check_patience(since, lost, exc)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
                 continue
             self._numbering.restart(self._camera.rate, self._wall.step())
             self._note("camera_back", after_s=round(time.monotonic() - since, 3))
             self.state = "running"
             return
+
+    def _check_patience(self, since: float, lost: HardwareError, error: HardwareError) -> None:
+        after_s = time.monotonic() - since
+        if self._give_up_s is not None and after_s >= self._give_up_s:
+            raise CaptureError(
+                f"the camera was lost ({lost}) and not back after {after_s:.0f} s: {error}"
+            ) from error
 
     def _check_spec(self) -> None:
         if self._camera.spec != self._spec:
@@ -208,6 +215,7 @@ class Acquisition:
     def _take(self, frame: CameraFrame) -> None:
         placed, lost = self._numbering.place(frame)
         self.taken += 1
+        self._lost_since = None
         if lost is not None:
             add_loss(self._losses, lost)
         if placed.incomplete:

@@ -70,6 +70,9 @@ class CameraJob:
                 f"not {self.memory} bytes, {self.silence_s} s and {self.reserve} bytes"
             )
 
+        if self.give_up_s is not None and not self.give_up_s >= 0:
+            raise SettingError(f"{self.name} is given up after 0 seconds or more, not {self.give_up_s}")
+
     def camera(self) -> Camera:
         """Return the camera; it is not started. Raises what `open_camera` raises."""
         return open_camera(self.source, self.settings)
@@ -98,25 +101,25 @@ class CameraJob:
         self, spec: FrameSpec, function: FrameFunction | None, recorder: Recorder
     ) -> Sequence[FrameSink]:
         taps: list[FrameSink] = []
-        feed = self.feed
-        if feed is None and self.callback_process and function is not None:
-            feed = f"callback-{os.getpid()}-{self.name}"
-        if feed is not None:
-            writer = FeedWriter(feed, spec)
-            writer.start()
-            taps.append(writer)
-        if feed is not None and self.callback is not None and self.callback_process:
+        feed, process = self.feed, None
+        if self.callback is not None and self.callback_process:
+            feed = feed or f"callback-{os.getpid()}-{self.name}"
             process = CallbackProcess(
                 feed, self.callback, last=self.callback_last, results=recorder.append_extra
             )
-            process.start()
-            taps.append(process)
         elif function is not None:
 
             def keep(frame: CameraFrame, result: Mapping[str, object]) -> None:
                 recorder.append_extra(as_record(self.callback or "", frame, result))
 
             taps.append(Callback(function, last=self.callback_last, results=keep))
+        if feed is not None:
+            writer = FeedWriter(feed, spec)
+            writer.start()  # after what may be refused, which so leaves no feed behind
+            taps.append(writer)
+        if process is not None:
+            process.start()
+            taps.append(process)
         return taps
 
     def _open_stores(self, camera: Camera, spec: FrameSpec) -> Sequence[FrameSink]:

@@ -1,6 +1,7 @@
 """From a camera through a bounded queue to sinks, with every frame accounted for."""
 
 import math
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -116,7 +117,8 @@ class Recorder:
 
         Parameters
         ----------
-        progress : called a few times per second, and at the end.
+        progress : called a few times per second, and at the end; not again if it raises, which comes out of
+            `run` in the end.
 
         Raises
         ------
@@ -159,15 +161,19 @@ class Recorder:
             )
             acquisition.start()
             stopped_by = session.run({"interrupt": interrupt, "stop": stop})
-            acquisition.stop()
-            for tap in taps:
-                tap.close()
-            session.finish(stopped_by)
+            with ExitStack() as ending:  # a camera or a tap that fails at the end leaves nothing unwritten
+                ending.callback(session.finish, stopped_by)
+                for tap in taps:
+                    ending.callback(tap.close)
+                ending.callback(acquisition.stop)
             if acquisition.error is not None and stopped_by != "limit":
                 raise acquisition.error
             if acquisition.tap_error is not None:
                 raise acquisition.tap_error
+            if session.progress_error is not None:
+                raise session.progress_error
         return session.summary()
 
     def _queue_length(self, spec: FrameSpec) -> int:
-        return max(self._memory // (math.prod(spec.shape) * spec.dtype.itemsize), _FEWEST_QUEUED)
+        frames = self._memory // (math.prod(spec.shape) * spec.dtype.itemsize)
+        return min(max(frames, _FEWEST_QUEUED), sys.maxsize)

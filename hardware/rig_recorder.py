@@ -5,8 +5,10 @@ import multiprocessing
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -26,6 +28,7 @@ _READY_S = 15.0  # that cameras may take to give their first frame before the ot
 _AHEAD_NS = 100_000_000  # from the order to start to the common start: all processes have it by then
 _END_S = 60.0  # that a process may take to write what is queued
 _MOST_ATTEMPTS = 5
+_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 
 _Order: TypeAlias = tuple[Literal["start", "stop_saving", "mark", "end"], str, int]
 
@@ -84,8 +87,10 @@ class RigRecorder:
     def run(self, progress: RigProgress | None = None, stop: StopFlag | None = None) -> dict[str, Outcome]:
         """Record until all cameras have ended, `stop` is set, or Ctrl-C; return what became of each.
 
-        What fails of one camera is in its outcome, and stops no other.
+        What fails of one camera is in its outcome, and stops no other. What `progress` raises comes out when
+        all have ended.
         """
+        failed: Exception | None = None
         with deferred_interrupt() as interrupt, _closing(self._hands):
             for hand in self._hands:
                 hand.start()
@@ -102,8 +107,13 @@ class RigRecorder:
                 if stopped_at is not None and time.monotonic() - stopped_at > _END_S:
                     break
                 if progress is not None:
-                    progress({hand.job.name: hand.progress for hand in self._hands if hand.progress})
-            return {hand.job.name: hand.outcome() for hand in self._hands}
+                    try:
+                        progress({hand.job.name: hand.progress for hand in self._hands if hand.progress})
+                    except Exception as exc:  # noqa: BLE001  # raised when all has ended
+                        progress, failed = None, exc
+        if failed is not None:
+            raise failed
+        return {hand.job.name: hand.outcome() for hand in self._hands}
 
     def _listen(self) -> None:
         """Take what the processes say, for a moment at most; start those again that died."""
@@ -144,7 +154,12 @@ class _Hand:
         spawn = multiprocessing.get_context("spawn")
         self.connection, other = spawn.Pipe()
         self._process = spawn.Process(target=_record, args=(job, other), name=f"camera {job.name}")
-        self._process.start()
+        resource_tracker.ensure_running()  # which would let the signals through
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until it knows what to do with them
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
         other.close()
         self.is_running = True
         for order in self._orders:
@@ -172,6 +187,7 @@ class _Hand:
 
     def close(self) -> None:
         """End the process, whatever it does."""
+        self._is_ending = True  # it is not started again
         if self.is_running:
             self._process.kill()
             self._ended()
@@ -205,9 +221,23 @@ class _Hand:
 def _closing(hands: Sequence[_Hand]) -> Iterator[None]:
     try:
         yield
+    except BaseException:
+        _end(hands)
+        raise
     finally:
         for hand in hands:
             hand.close()
+
+
+def _end(hands: Sequence[_Hand]) -> None:
+    """Have all processes write what is queued, in the time that they have for it."""
+    for hand in hands:
+        hand.order(("end", "stop", 0))
+    deadline = time.monotonic() + _END_S
+    while time.monotonic() < deadline and (running := [hand for hand in hands if hand.is_running]):
+        wait([hand.connection for hand in running], timeout=_POLL_S)
+        for hand in running:
+            hand.listen()
 
 
 @dataclass(slots=True)
@@ -216,7 +246,7 @@ class _Ears:
 
     recorder: Recorder
     connection: Connection
-    end: threading.Event = field(default_factory=threading.Event)
+    end: threading.Event
 
     def listen(self) -> None:
         """Obey until the parent hangs up."""
@@ -238,12 +268,15 @@ class _Ears:
 
 def _record(job: CameraJob, connection: Connection) -> None:
     """Record one camera; the whole of its process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent answers it
+    end = threading.Event()
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # Ctrl-C and a closed terminal reach all; the parent answers
+    signal.signal(signal.SIGTERM, lambda *_: end.set())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     summary, error = None, None
     try:
         recorder = job.recorder()
-        ears = _Ears(recorder, connection)
-        signal.signal(signal.SIGTERM, lambda *_: ears.end.set())
+        ears = _Ears(recorder, connection, end)
         threading.Thread(target=ears.listen, name="orders", daemon=True).start()
 
         def report(progress: RecordProgress) -> None:
@@ -251,10 +284,13 @@ def _record(job: CameraJob, connection: Connection) -> None:
                 connection.send(progress)
 
         try:
-            recorder.run(report, ears.end)
+            recorder.run(report, end)
         finally:
             summary = recorder.summary
     except (HardwareError, ImgstoreError) as exc:
         error = str(exc)
+    except Exception as exc:  # noqa: BLE001  # of a user's callback, say
+        traceback.print_exception(exc)
+        error = f"{type(exc).__name__}: {exc}"
     with contextlib.suppress(OSError):
         connection.send((summary, error))

@@ -10,7 +10,7 @@ from typing import Literal
 from hardware.acquisition import Acquisition, Entry
 from hardware.disk import DiskGuard, DiskState
 from hardware.frame import CameraFrame
-from hardware.losses import CAUSES, Cause, Loss, Note
+from hardware.losses import CAUSES, Cause, Loss, Note, add_loss
 from hardware.recording import (
     ProgressCallback,
     RecordLimit,
@@ -91,10 +91,12 @@ class Session:
         self._is_warned = False
         self._first: CameraFrame | None = None
         self._last: CameraFrame | None = None
+        self._seen: CameraFrame | None = None
         self._written = 0
         self._lost: dict[Cause, int] = dict.fromkeys(CAUSES, 0)
         self._stopped_by: StoppedBy | None = None
         self._ended: float | None = None
+        self.progress_error: Exception | None = None
 
     def summary(self) -> RecordSummary:
         """Return what the recording came to."""
@@ -136,7 +138,7 @@ class Session:
                 if entry is not None and not self._handle(entry):
                     return "limit"
                 self._report()
-                reason = self._look() or next(
+                reason = self._look(is_idle=entry is None) or next(
                     (reason for reason, flag in flags.items() if flag is not None and flag.is_set()), None
                 )
                 if reason is not None:
@@ -147,15 +149,20 @@ class Session:
 
     def _write_rest(self) -> None:
         deadline = time.monotonic() + _REST_S
+        losses: list[Loss] = []
         for entry in self._acquisition.entries():
             if entry is None:
                 continue
             if time.monotonic() < deadline:
                 if not self._handle(entry):
                     return
-            elif self._is_saving and entry.frame is not None:
-                frame = entry.frame
-                self._lose(Loss(self._sinks.drop_cause(), frame.number, frame.number, frame.time))
+            elif self._is_saving:
+                for loss in entry.losses:
+                    add_loss(losses, loss)
+                if (frame := entry.frame) is not None:
+                    add_loss(losses, Loss(self._sinks.drop_cause(), frame.number, frame.number, frame.time))
+        for loss in losses:
+            self._lose(loss)
 
     def _give_up_rest(self) -> None:
         """Count what is queued as lost, since something failed."""
@@ -200,7 +207,8 @@ class Session:
         if note is not None:
             self._sinks.note(note)
         for place, entry in enumerate(self._kept):
-            self._save(entry, whole=place > 0)
+            if not self._save(entry, whole=place > 0):
+                break
         self._kept.clear()
 
     def _stop(self, note: Note) -> None:
@@ -210,6 +218,7 @@ class Session:
 
     def _handle(self, entry: Entry) -> bool:
         """Write or keep an entry; return False once the limit is reached."""
+        self._seen = entry.frame or self._seen
         if self._is_saving:
             return self._save(entry)
         start_at = self._saving.start_at
@@ -219,8 +228,9 @@ class Session:
             and entry.frame.time >= start_at
             and not self._written
         ):
+            whole = bool(self._kept)  # what was lost since the last that was kept
             self._start(Note(entry.frame.time, "saving_started", {"reason": "it was time"}))
-            return self._save(entry, whole=False)
+            return self._save(entry, whole=whole)
         for note in entry.notes:
             self._sinks.note(note)  # if any is open
         self._keep(entry)
@@ -228,11 +238,13 @@ class Session:
 
     def _keep(self, entry: Entry) -> None:
         """Keep an entry for as long as it may be asked for."""
-        if not self._saving.pre_trigger_s or entry.frame is None:
+        if not self._saving.pre_trigger_s:
             return
         self._kept.append(Entry(entry.frame, entry.losses))
+        if entry.frame is None:
+            return
         oldest = entry.frame.time - self._saving.pre_trigger_s
-        while (first := self._kept[0].frame) is not None and first.time < oldest:
+        while (first := self._kept[0].frame) is None or first.time < oldest:
             self._kept.popleft()
 
     def _save(self, entry: Entry, *, whole: bool = True) -> bool:
@@ -242,6 +254,8 @@ class Session:
         ----------
         whole : with what was lost before its frame; not so for the first that is saved.
         """
+        if self._written == self._limit.frames:
+            return False
         end = self._end_time()
         frame = entry.frame
         if whole:
@@ -277,17 +291,23 @@ class Session:
             return until
         return min(until, self._first.time + self._limit.seconds - _LIMIT_SLACK_S)
 
+    def _now(self) -> float:
+        """Return what time it is by the frames: those of a recording that is played come from the past."""
+        if self._seen is None:
+            return self._acquisition.wall.now()
+        return self._seen.time + (time.monotonic_ns() - self._seen.arrived_ns) / 1e9
+
     def _lose(self, loss: Loss) -> None:
         self._lost[loss.cause] += loss.count
         self._sinks.note(loss.note())
 
-    def _look(self) -> StoppedBy | None:
+    def _look(self, *, is_idle: bool) -> StoppedBy | None:
         """Look at disk, size and clock, once a second; return why to end, if there is a reason."""
         now = time.monotonic()
         if now - self._looked < _LOOK_S:
             return None
         self._looked = now
-        if self._limit.until is not None and self._acquisition.wall.now() > self._limit.until + _LOOK_S:
+        if is_idle and self._now() > self._end_time() + _LOOK_S:
             return "limit"  # no frame comes that would tell
         if self._limit.bytes is not None and self._size is not None and self._size() >= self._limit.bytes:
             return "limit"
@@ -312,19 +332,21 @@ class Session:
         since, written, taken = self._reports[0]
         self._reports.append((now, self._written, self._acquisition.taken))
         span = now - since
-        self._progress(
-            RecordProgress(
-                frames=self._written,
-                taken=self._acquisition.taken,
-                seconds=now - self._began,
-                rate=(self._written - written) / span if span > 0 else 0.0,
-                camera_rate=(self._acquisition.taken - taken) / span if span > 0 else 0.0,
-                time=None if self._last is None else self._last.time,
-                lost=dict(self._lost),
-                queued=self._acquisition.queued,
-                queue_frames=self._queue_frames,
-                saving=self._is_saving,
-                camera=self._acquisition.state,
-                disk=self._disk_state,
-            )
+        progress = RecordProgress(
+            frames=self._written,
+            taken=self._acquisition.taken,
+            seconds=now - self._began,
+            rate=(self._written - written) / span if span > 0 else 0.0,
+            camera_rate=(self._acquisition.taken - taken) / span if span > 0 else 0.0,
+            time=None if self._last is None else self._last.time,
+            lost=dict(self._lost),
+            queued=self._acquisition.queued,
+            queue_frames=self._queue_frames,
+            saving=self._is_saving,
+            camera=self._acquisition.state,
+            disk=self._disk_state,
         )
+        try:
+            self._progress(progress)
+        except Exception as exc:  # noqa: BLE001  # raised by the recorder, when it has ended
+            self._progress, self.progress_error = None, exc

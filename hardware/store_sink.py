@@ -49,8 +49,8 @@ class StoreSpec:
     def __post_init__(self) -> None:
         if self.chunksize is not None and self.chunk_s is not None:
             raise SettingError("a chunk ends after so many frames or seconds; give one of them")
-        if self.chunk_s is not None and not self.chunk_s > 0:
-            raise SettingError(f"a chunk lasts more than 0 seconds, not {self.chunk_s}")
+        if self.chunk_s is not None and not 0 < self.chunk_s < math.inf:
+            raise SettingError(f"a chunk lasts more than 0 seconds and not for ever, not {self.chunk_s}")
         if not 0 <= self.part[0] < self.part[1]:
             raise SettingError(f"a part is one of several, (0, 2) for the first of two, not {self.part}")
 
@@ -84,6 +84,7 @@ class StoreSink:
         )
         self._device: StreamWriter | None = None
         self._is_first = True
+        self._written: Frame | None = None  # if the disk has yet to take what the device said of it
 
     @property
     def path(self) -> Path:
@@ -92,14 +93,17 @@ class StoreSink:
 
     def append(self, frame: Frame) -> None:
         """Write the next frame. Raises what `StoreWriter.append` raises."""
-        kept = frame
-        if self._is_part:
-            kept = replace(frame, image=np.ascontiguousarray(frame.image[self._rows, self._columns]))
-        if self._overlay:
-            kept = replace(kept, image=caption(kept.image, [frame_text(frame)]))
-        self._writer.append(kept)
+        if frame is not self._written:  # else it is tried again for the rest
+            kept = frame
+            if self._is_part:
+                kept = replace(frame, image=np.ascontiguousarray(frame.image[self._rows, self._columns]))
+            if self._overlay:
+                kept = replace(kept, image=caption(kept.image, [frame_text(frame)]))
+            self._writer.append(kept)
+            self._written = frame
         if isinstance(frame, CameraFrame):
             self._keep_device(frame)
+        self._written = None
 
     def append_event(self, kind: str, time: float | None = None, **detail: object) -> None:
         """Write down that something happened. Raises ChunkError."""
@@ -116,14 +120,18 @@ class StoreSink:
     def _keep_device(self, frame: CameraFrame) -> None:
         """Keep what the device said, if it has a clock of its own: the raw values behind number and time."""
         if self._is_first:
-            self._is_first = False
             if frame.device_ns is not None:
                 rate = self._rate if self._rate and math.isfinite(self._rate) else 1.0
                 self._device = self._writer.stream(DEVICE_STREAM, _DEVICE_COLUMNS, rate, np.int64)
+            self._is_first = False
         if self._device is not None:
-            number = _UNKNOWN if frame.device_number is None else frame.device_number
-            device_ns = _UNKNOWN if frame.device_ns is None else frame.device_ns
-            self._device.append(np.array([[number, device_ns, frame.arrived_ns]]), frame.time)
+            said = [[_known(frame.device_number), _known(frame.device_ns), frame.arrived_ns]]
+            self._device.append(np.array(said, np.int64), frame.time)
+
+
+def _known(value: int | None) -> int:
+    """Return what a device said, if it did and it is no more than 64 bits with a sign can hold."""
+    return _UNKNOWN if value is None or value >= 1 << 63 else value
 
 
 def _kept(store: StoreSpec, spec: FrameSpec) -> tuple[slice, slice]:

@@ -1,5 +1,6 @@
 """Record cameras, or videos as if they were some, into stores."""
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -222,7 +223,7 @@ def record(
     limit = RecordLimit(
         frames=frames,
         seconds=seconds,
-        bytes=None if gigabytes is None else round(gigabytes * _GB),
+        bytes=None if gigabytes is None else _bytes("--gigabytes", gigabytes),
         until=_moment("--until", until),
     )
     if callback is not None:
@@ -246,7 +247,7 @@ def record(
         memory=memory * _MB,
         silence_s=silence,
         give_up_s=give_up,
-        reserve=round(reserve * _GB),
+        reserve=_bytes("--reserve", reserve),
         feed=feed,
         callback=callback,
         callback_last=callback_last,
@@ -279,6 +280,13 @@ def _one_each(job: CameraJob, sources: Sequence[str]) -> list[CameraJob]:
         feed = None if job.feed is None else f"{job.feed}{place}"
         jobs.append(replace(job, name=name, source=source, stores=stores, feed=feed))
     return jobs
+
+
+def _bytes(option: str, gigabytes: float) -> int:
+    """Return how many bytes that is. Raises typer.BadParameter."""
+    if not math.isfinite(gigabytes):
+        raise typer.BadParameter(f"{option} is a number of GB, got {gigabytes}")
+    return round(gigabytes * _GB)
 
 
 def _moment(option: str, text: str | None) -> float | None:

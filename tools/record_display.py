@@ -1,14 +1,16 @@
 """What a recording shows while it runs, a table, lines, or JSON for machines; and the keys that it obeys."""
 
 import json
+import os
 import select
 import sys
 import termios
 import threading
 import time
 import tty
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol, TypeAlias
 
 from rich.console import Group
@@ -24,6 +26,8 @@ Watch: TypeAlias = Callable[[Mapping[str, RecordProgress]], None]
 
 _JSON_INTERVAL_S = 1.0
 _LINE_INTERVAL_S = 10.0
+_TABLE_INTERVAL_S = 0.25
+_VIEWER_S = 1.0  # that what is shown last may take
 _KEY_POLL_S = 0.1
 
 
@@ -45,16 +49,19 @@ def display(asked: Mapping[str, float | None], *, as_json: bool) -> Iterator[Wat
     as_json : write events to standard output, a JSON object a line.
     """
     if as_json:
-        yield _every(_JSON_INTERVAL_S, _print_json)
+        with _every(_JSON_INTERVAL_S, _print_json) as watch:
+            yield watch
     elif not err.is_terminal:
-        yield _every(_LINE_INTERVAL_S, _print_lines)
+        with _every(_LINE_INTERVAL_S, _print_lines) as watch:
+            yield watch
     else:
         with Live(console=err, auto_refresh=False, transient=True) as live:
 
             def show(progress: Mapping[str, RecordProgress]) -> None:
                 live.update(Group(_table(progress, asked), _KEYS), refresh=True)
 
-            yield _every(0.25, show)
+            with _every(_TABLE_INTERVAL_S, show) as watch:
+                yield watch
 
 
 def json_event(kind: str, facts: Mapping[str, object]) -> None:
@@ -80,7 +87,8 @@ def keys(controls: Controls, stop: threading.Event) -> Iterator[None]:
     finally:
         ended.set()
         listener.join()
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+        with suppress(termios.error):  # the terminal was closed
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
 _KEYS = Text("s: start saving   p: pause saving   m: mark this moment   q: quit", style="dim")
@@ -91,30 +99,47 @@ def _listen(controls: Controls, stop: threading.Event, ended: threading.Event) -
     while not ended.is_set():
         if not select.select([sys.stdin], [], [], _KEY_POLL_S)[0]:
             continue
-        key = sys.stdin.read(1).lower()
-        if key == "s":
-            controls.start_saving("key")
-        elif key == "p":
-            controls.stop_saving("key")
-        elif key == "m":
-            marks += 1
-            controls.mark(f"key {marks}")
-        elif key == "q":
-            stop.set()
+        try:
+            pressed = os.read(sys.stdin.fileno(), 64)
+        except OSError:
+            pressed = b""
+        if not pressed:
+            return  # the terminal was closed
+        for key in pressed.lower():
+            if key == ord("s"):
+                controls.start_saving("key")
+            elif key == ord("p"):
+                controls.stop_saving("key")
+            elif key == ord("m"):
+                marks += 1
+                controls.mark(f"key {marks}")
+            elif key == ord("q"):
+                stop.set()
 
 
-def _every(seconds: float, show: Watch) -> Watch:
-    """Return what shows so often."""
-    shown = time.monotonic()
+@contextmanager
+def _every(seconds: float, show: Watch) -> Iterator[Watch]:
+    """Show so often, in a thread of its own: who does not read (Ctrl-S, a full pipe) holds nothing up."""
+    newest: deque[Mapping[str, RecordProgress]] = deque(maxlen=1)
+    ended = threading.Event()
+
+    def run() -> None:
+        with suppress(OSError):  # nobody is there to see any more
+            while not ended.wait(seconds):
+                if newest:
+                    show(newest.pop())
 
     def watch(progress: Mapping[str, RecordProgress]) -> None:
-        nonlocal shown
-        now = time.monotonic()
-        if progress and now - shown >= seconds:
-            shown = now
-            show(progress)
+        if progress:
+            newest.append(progress)
 
-    return watch
+    viewer = threading.Thread(target=run, name="display", daemon=True)
+    viewer.start()
+    try:
+        yield watch
+    finally:
+        ended.set()
+        viewer.join(_VIEWER_S)
 
 
 def _table(progress: Mapping[str, RecordProgress], asked: Mapping[str, float | None]) -> Table:

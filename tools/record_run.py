@@ -2,7 +2,9 @@
 
 import os
 import signal
+import sys
 import threading
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -65,15 +67,27 @@ def _run_jobs(
             stores = tuple(store.path for store in job.stores)
             try:
                 recorder.run(watch_one, stop)
-            except (HardwareError, ImgstoreError) as exc:
+            except Exception as exc:
                 if recorder.summary is None or not recorder.summary.captured:
                     raise
-                return {job.name: Outcome(stores, recorder.summary, str(exc))}
+                if not isinstance(exc, HardwareError | ImgstoreError | OSError):
+                    traceback.print_exception(exc)  # of a user's callback, say: it names the line
+                return {job.name: Outcome(stores, recorder.summary, f"{exc}" or type(exc).__name__)}
             return {job.name: Outcome(stores, recorder.summary)}
 
 
 def tell(outcomes: Mapping[str, Outcome], *, as_json: bool) -> None:
     """Print what became of each camera."""
+    try:
+        _tell(outcomes, as_json=as_json)
+    except BrokenPipeError:  # nobody listens any more; the exit code says it all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for name, outcome in outcomes.items():
+        if outcome.error is not None:
+            err.print(f"[bold red]error:[/] {escape(name)}: {escape(outcome.error)}")
+
+
+def _tell(outcomes: Mapping[str, Outcome], *, as_json: bool) -> None:
     for place, (name, outcome) in enumerate(outcomes.items()):
         if as_json:
             json_event("ended", {"camera": name, **_facts(outcome)})
@@ -81,9 +95,6 @@ def tell(outcomes: Mapping[str, Outcome], *, as_json: bool) -> None:
         if place:
             out.print()
         show(_readable(name if len(outcomes) > 1 else None, outcome), as_json=False)
-    for name, outcome in outcomes.items():
-        if outcome.error is not None:
-            err.print(f"[bold red]error:[/] {escape(name)}: {escape(outcome.error)}")
 
 
 def exit_code(outcomes: Mapping[str, Outcome], allow_lost: Mapping[str, float]) -> int:

@@ -23,6 +23,8 @@ from hardware import (
     RecordLimit,
     Saving,
     SettingError,
+    StoreSink,
+    StoreSpec,
     open_camera,
 )
 from imgstore import ChunkError, FrameSpec
@@ -541,3 +543,167 @@ def test_a_tap_gets_every_frame_even_if_the_queue_is_full():
     assert tap.numbers == list(range(100))
     assert summary.dropped
     assert tap.closed
+
+
+def test_frames_from_before_a_trigger_count_for_the_limit():
+    recorder = None
+    sink = ListSink()
+    recorder = Recorder(
+        ScriptedCamera([*range(30), lambda: recorder.start_saving("a trigger"), *range(30, 60)]),
+        lambda spec: [sink],
+        saving=Saving(at_once=False, pre_trigger_s=1.95),
+        limit=RecordLimit(frames=7),
+    )
+    summary = recorder.run()
+    assert sink.numbers == list(range(10, 17))
+    assert (summary.frames, summary.stopped_by) == (7, "limit")
+
+
+def test_what_was_lost_before_the_camera_was_is_kept_for_a_trigger_too():
+    recorder = None
+    script = [*range(10), ("bad", 10), CaptureError("unplugged")]
+    camera = ScriptedCamera(script, [14, lambda: recorder.start_saving("a trigger"), 15], live=True)
+    sink = ListSink()
+    saving = Saving(at_once=False, pre_trigger_s=0.8)
+    recorder = Recorder(camera, lambda spec: [sink], saving=saving)
+    recorder.run()
+    assert sink.numbers == [6, 7, 8, 9, 14, 15]
+    assert gaps(sink) == [(10, 10, "buffer"), (11, 13, "camera")]
+
+
+def test_what_was_lost_between_those_kept_and_the_time_to_save_is_written_down():
+    sink = ListSink()
+    recorder = Recorder(
+        ScriptedCamera([*range(20), *range(24, 30)]),
+        lambda spec: [sink],
+        saving=Saving(start_at=102.05, pre_trigger_s=0.85),
+    )
+    recorder.run()
+    assert sink.numbers == [*range(11, 20), *range(24, 30)]
+    assert gaps(sink) == [(20, 23, "camera")]
+
+
+def test_frames_that_waited_beyond_the_end_are_written_if_they_are_of_before_it():
+    began = time.time()
+    ended = threading.Event()
+    sink = ListSink(at=0, action=lambda: ended.wait() and time.sleep(3.0))
+    summary = Recorder(
+        ScriptedCamera([*range(20), ended.set], live=True, began=began),
+        lambda spec: [sink],
+        limit=RecordLimit(until=began + 1.0),
+    ).run()
+    assert sink.numbers == list(range(10))
+    assert summary.stopped_by == "limit"
+
+
+def test_a_recording_of_the_past_ends_by_its_own_times():
+    camera = ScriptedCamera(paced(30))
+    sink = ListSink()
+    summary = Recorder(camera, lambda spec: [sink], limit=RecordLimit(until=102.0)).run()
+    assert sink.numbers == list(range(20))
+    assert summary.stopped_by == "limit"
+
+
+def paced(count):
+    """Yield numbers so slowly that the queue is empty now and then for more than a look at the clock."""
+    for number in range(count):
+        if number % 10 == 5:
+            yield lambda: time.sleep(1.3)
+        yield number
+
+
+@pytest.mark.parametrize("limit", [{"seconds": 1.0}, {"until": 101.0}])
+def test_a_camera_that_stays_away_does_not_keep_a_recording_from_its_end(limit):
+    away = [[CameraNotFoundError("away")]] * 50
+    camera = ScriptedCamera([0, 1, CaptureError("unplugged")], *away, live=True)
+    sink = ListSink()
+    summary = Recorder(camera, lambda spec: [sink], limit=RecordLimit(**limit)).run()
+    assert sink.numbers == [0, 1]
+    assert summary.stopped_by == "limit"
+
+
+def test_what_was_lost_is_counted_also_where_there_is_no_time_left_to_write(monkeypatch):
+    monkeypatch.setattr("hardware.session._REST_S", 0.0)
+    ended = threading.Event()
+    stop = threading.Event()
+    sink = ListSink(at=0, action=lambda: ended.wait() and stop.set())
+    camera = ScriptedCamera([0, 1, 4, ("bad", 5), 6, ("bad", 7), ended.set], live=True)
+    summary = Recorder(camera, lambda spec: [sink]).run(stop=stop)
+    assert gaps(sink) == [(1, 1, "queue"), (2, 3, "camera"), (4, 4, "queue"), (5, 5, "buffer"),
+                          (6, 6, "queue"), (7, 7, "buffer")]  # fmt: skip
+    check_all_accounted_for(sink, summary)
+
+
+def test_how_it_ended_is_written_down_also_if_a_tap_fails_at_the_end():
+    class Failing(ListSink):
+        def close(self):
+            fail()
+
+    sink, last = ListSink(), ListSink()
+    recorder = Recorder(
+        ScriptedCamera(range(5)), lambda spec: [sink], open_taps=lambda spec: [Failing(), last]
+    )
+    with pytest.raises(OSError, match="disk full"):
+        recorder.run()
+    assert sink.of("recording_ended")[0]["captured"] == 5
+    assert last.closed
+
+
+def test_a_recording_does_not_end_for_who_watches_it():
+    class WatchingFailedError(Exception):
+        pass
+
+    def watch(progress):
+        raise WatchingFailedError
+
+    sink = ListSink()
+    with pytest.raises(WatchingFailedError):
+        Recorder(
+            ScriptedCamera([*range(10), lambda: time.sleep(0.6), *range(10, 20)]), lambda spec: [sink]
+        ).run(watch)
+    assert sink.numbers == list(range(20))
+    assert sink.of("recording_ended")
+
+
+def test_a_camera_that_starts_and_gives_nothing_is_given_up_in_the_end():
+    silent = [CameraTimeoutError("nothing came")] * 1_000_000
+    camera = ScriptedCamera([0, 1, *silent], *[silent] * 50, live=True)
+    sink = ListSink()
+    with pytest.raises(CaptureError, match="nothing came"):
+        Recorder(camera, lambda spec: [sink], silence_s=0.02, give_up_s=0.5).run()
+    assert sink.numbers == [0, 1]
+    assert camera.starts < 50
+
+
+def test_as_much_memory_as_there_never_was_is_no_error():
+    sink = ListSink()
+    assert Recorder(ScriptedCamera(range(3)), lambda spec: [sink], memory=10**30).run().frames == 3
+
+
+def test_a_frame_of_which_the_disk_took_the_half_is_written_once(tmp_path):
+    camera = open_camera("simulated:pattern", CameraSettings(size=(96, 128), options={"drift": 10}))
+    refuse = refusing(2, OSError(errno.ENOSPC, "no space"))
+
+    class Refusing(StoreSink):
+        def _keep_device(self, frame):
+            if frame.number == 3:
+                refuse()
+            super()._keep_device(frame)
+
+    store = StoreSpec(tmp_path / "a", format="mjpeg/avi")
+    recorder = Recorder(
+        camera, lambda spec: [Refusing(store, spec, camera.rate)], limit=RecordLimit(frames=10)
+    )
+    assert recorder.run().frames == 10
+    with imgstore.open(tmp_path / "a") as written:
+        assert written.numbers.tolist() == list(range(10))
+        assert len(written.stream("device")) == 10
+
+
+def test_a_device_may_say_what_64_bits_with_a_sign_do_not_hold(tmp_path):
+    options = {"drift": 0.0, "counter_bits": 64, "counter_start": 2**64 - 3}
+    camera = open_camera("simulated:pattern", CameraSettings(size=(96, 128), options=options))
+    store = StoreSpec(tmp_path / "a", format="mjpeg/avi")
+    Recorder(camera, lambda spec: [StoreSink(store, spec, camera.rate)], limit=RecordLimit(frames=6)).run()
+    with imgstore.open(tmp_path / "a") as written:
+        assert written.stream("device")[:].samples[:, 0].tolist() == [-1, -1, -1, 0, 1, 2]

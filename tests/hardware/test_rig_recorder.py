@@ -1,5 +1,6 @@
 """Several cameras recorded together, a process each."""
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -138,3 +139,34 @@ def test_ctrl_c_ends_all_in_order(tmp_path):
 def test_cameras_of_a_rig_have_names_of_their_own(tmp_path, names):
     with pytest.raises(SettingError):
         RigRecorder([job(tmp_path, name) for name in names])
+
+
+def test_what_fails_in_watching_ends_no_camera_and_comes_out_at_the_end(tmp_path):
+    class WatchingFailedError(Exception):
+        pass
+
+    def watch(progress):
+        if progress:
+            raise WatchingFailedError
+
+    rig = RigRecorder([job(tmp_path, name, limit=RecordLimit(frames=40)) for name in ("a", "b")])
+    with pytest.raises(WatchingFailedError):
+        rig.run(watch)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+    for name in ("a", "b"):
+        with imgstore.open(tmp_path / name) as store:
+            assert (store.state, len(store)) == ("complete", 40)
+
+
+def test_an_interrupt_that_is_raised_leaves_whole_stores_and_no_process(tmp_path):
+    def watch(progress):
+        if len(progress) == 2 and all(one.frames > 5 for one in progress.values()):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        RigRecorder([job(tmp_path, name) for name in ("a", "b")]).run(watch)
+    assert not multiprocessing.active_children()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+    for name in ("a", "b"):
+        with imgstore.open(tmp_path / name) as store:
+            assert store.state == "complete"
