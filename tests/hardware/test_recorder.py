@@ -564,7 +564,7 @@ def test_what_was_lost_before_the_camera_was_is_kept_for_a_trigger_too():
     script = [*range(10), ("bad", 10), CaptureError("unplugged")]
     camera = ScriptedCamera(script, [14, lambda: recorder.start_saving("a trigger"), 15], live=True)
     sink = ListSink()
-    saving = Saving(at_once=False, pre_trigger_s=0.8)
+    saving = Saving(at_once=False, pre_trigger_s=0.85)
     recorder = Recorder(camera, lambda spec: [sink], saving=saving)
     recorder.run()
     assert sink.numbers == [6, 7, 8, 9, 14, 15]
