@@ -17,7 +17,7 @@ from hardware.frame import CameraFrame
 from hardware.recorder import Recorder
 from hardware.recording import RecordLimit, Saving
 from hardware.store_sink import StoreSink, StoreSpec
-from imgstore import FrameSink, FrameSpec
+from imgstore import FrameSink, FrameSpec, StoreExistsError
 
 DEFAULT_MEMORY = 256_000_000
 DEFAULT_RESERVE = 1_000_000_000
@@ -78,7 +78,13 @@ class CameraJob:
         return open_camera(self.source, self.settings)
 
     def recorder(self) -> Recorder:
-        """Return what records it; nothing is opened."""
+        """Return what records it; nothing is opened.
+
+        Raises what `open_camera` raises, and StoreExistsError if a store is in the way: saving may begin
+        hours from now.
+        """
+        for store in self.stores:
+            _check_free(store.path)
         camera = self.camera()
         function = None if self.callback is None else find_function(self.callback)
         meters = [FolderMeter(store.path) for store in self.stores]
@@ -142,6 +148,12 @@ class CameraJob:
                 sink.close()
             raise
         return sinks
+
+
+def _check_free(path: Path) -> None:
+    if path.is_dir() and any(path.iterdir()):
+        what = "a store" if (path / "metadata.yaml").exists() else "files"
+        raise StoreExistsError(f"{path} holds {what} already; give a folder that does not exist yet")
 
 
 def renamed(job: CameraJob, attempt: int) -> CameraJob:

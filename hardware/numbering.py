@@ -42,6 +42,8 @@ class Numbering:
         if self._restarted:
             self._base = expected + self._missed(time) - frame.number
             self._restarted = False
+        elif self._base + frame.number < expected:  # which no camera should do; counted on all the same
+            self._base = expected - frame.number
         number = self._base + frame.number
         placed = frame
         if self._base or self._shift or frame.index != self._index:

@@ -16,7 +16,6 @@ from hardware.errors import (
     CameraNotFoundError,
     CameraStateError,
     CameraTimeoutError,
-    CaptureError,
     SettingError,
     SourceError,
 )
@@ -188,7 +187,7 @@ class ReplayCamera:
         try:
             return playing.take()
         except ImgstoreError as exc:
-            raise CaptureError(str(exc)) from exc
+            raise CameraNotFoundError(f"{exc}; what comes after it is not played") from exc
 
     def stop(self) -> None:
         """Close the recording. Does nothing if it is closed."""

@@ -14,6 +14,7 @@ from hardware import (
     CAUSES,
     CameraFrame,
     CameraIdentity,
+    CameraJob,
     CameraNotFoundError,
     CameraSettings,
     CameraTimeoutError,
@@ -27,7 +28,7 @@ from hardware import (
     StoreSpec,
     open_camera,
 )
-from imgstore import ChunkError, FrameSpec
+from imgstore import ChunkError, Frame, FrameSpec, StoreExistsError
 
 
 class ScriptedCamera:
@@ -707,3 +708,30 @@ def test_a_device_may_say_what_64_bits_with_a_sign_do_not_hold(tmp_path):
     Recorder(camera, lambda spec: [StoreSink(store, spec, camera.rate)], limit=RecordLimit(frames=6)).run()
     with imgstore.open(tmp_path / "a") as written:
         assert written.stream("device")[:].samples[:, 0].tolist() == [-1, -1, -1, 0, 1, 2]
+
+
+def test_a_camera_that_counts_back_is_counted_on():
+    sink = ListSink()
+    summary = Recorder(ScriptedCamera([0, 1, 2, 1, 2, 5]), lambda spec: [sink]).run()
+    assert sink.numbers == [0, 1, 2, 3, 4, 7]
+    check_all_accounted_for(sink, summary)
+
+
+def test_a_store_that_is_in_the_way_is_told_before_it_is_time_to_save(tmp_path):
+    imgstore.create(tmp_path / "a", (4, 6)).close()
+    job = CameraJob("a", "simulated", (StoreSpec(tmp_path / "a"),), saving=Saving(start_at=time.time() + 1e6))
+    with pytest.raises(StoreExistsError, match="a store already"):
+        job.recorder()
+
+
+def test_a_damaged_store_that_is_played_at_its_pace_ends_the_recording(tmp_path):
+    with imgstore.create(tmp_path / "old", (96, 128), format="png", chunksize=5) as writer:
+        for number in range(20):
+            writer.append(Frame(np.full((96, 128), number, np.uint8), number, number, 100 + number / 100))
+    image = sorted((tmp_path / "old" / "000002").glob("*.png"))[1]
+    image.write_bytes(image.read_bytes()[:50])
+    sink = ListSink()
+    camera = open_camera(f"store:{tmp_path / 'old'}", CameraSettings(realtime=True))
+    with pytest.raises(CameraNotFoundError, match="000002"):
+        Recorder(camera, lambda spec: [sink]).run()
+    assert 0 <= max(sink.numbers) <= 10
