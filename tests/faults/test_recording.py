@@ -28,6 +28,8 @@ from hardware.clock import WallClock
 from imgstore import ChunkError
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (96, 128)
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 

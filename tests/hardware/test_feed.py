@@ -42,6 +42,8 @@ from imgstore import ClosedError, Frame, FrameFormatError, FrameSpec
 from tests.conftest import ROOT
 from tests.hardware.feed_processes import SHAPE, numbered
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT = 60.0
 SPEC = FrameSpec(SHAPE)
 MEMORY = Path("/dev/shm")  # noqa: S108

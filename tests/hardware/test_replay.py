@@ -13,7 +13,6 @@ from hardware import (
     CameraSettings,
     CameraStateError,
     CameraTimeoutError,
-    CaptureError,
     Pattern,
     SettingError,
     SourceError,
@@ -184,7 +183,7 @@ def test_a_store_that_loses_a_chunk_while_it_is_played_is_a_failure(store):
     camera.read(1.0)
     for image in store.rglob("*.png"):
         image.unlink()
-    with pytest.raises(CaptureError):
+    with pytest.raises(CameraNotFoundError):
         list(iter(lambda: camera.read(1.0), None))
     camera.stop()
 
