@@ -26,7 +26,7 @@ from tests.faults.killed import check, check_repaired
 from tests.faults.nursery import SETTINGS, SHAPE, Job, Killed, event, frame, record
 
 RATE = 50.0
-LONGEST_S = 1.0  # that a frame may be known to the operating system only
+LONGEST_S = 1.0  # that a frame may be known to the operating system only, where the machine keeps up
 _SIZE = "48M"
 _CUTS_PER_STORE = 10
 _TRIES = 50
@@ -80,8 +80,14 @@ def _cut(disk: Path, copy: Path) -> float:
     raise AssertionError("the disk never stood still long enough to be copied")
 
 
-def cut_power(folder: Path, fmt: str, cuts: int, seed: int) -> Iterator[tuple[int, float]]:
+def cut_power(
+    folder: Path, fmt: str, cuts: int, seed: int, longest: float = LONGEST_S
+) -> Iterator[tuple[int, float]]:
     """Record, cut the power at random instants, and check what each cut leaves.
+
+    Parameters
+    ----------
+    longest : how old in seconds a frame may be that is lost.
 
     Yields
     ------
@@ -95,23 +101,24 @@ def cut_power(folder: Path, fmt: str, cuts: int, seed: int) -> Iterator[tuple[in
     with mounted(disk) as place:
         recording = _Recording(place / "a.store", fmt)
         try:
+            time.sleep(longest - LONGEST_S)
             for _ in range(cuts):
                 time.sleep(chance.uniform(0.1, 1.5))
                 instant = _cut(disk, copy)
-                yield _check_cut(copy, fmt, instant, list(recording.times))
+                yield _check_cut(copy, fmt, instant, list(recording.times), longest)
         finally:
             recording.stop()
     disk.unlink()
     copy.unlink(missing_ok=True)
 
 
-def _check_cut(copy: Path, fmt: str, instant: float, times: list[float]) -> tuple[int, float]:
+def _check_cut(copy: Path, fmt: str, instant: float, times: list[float], longest: float) -> tuple[int, float]:
     ages = [instant - appended for appended in times]
     with mounted(copy) as place:
         path = str(place / "a.store")
-        old = sum(age > LONGEST_S for age in ages)
+        old = sum(age > longest for age in ages)
         killed = Killed(Job(path, fmt, "extra"), ages, old, closed=False, events=old)
-        left = check(killed, longest=LONGEST_S)
+        left = check(killed, longest=longest)
         check_repaired(path, left, None)
     lost = [age for age in ages[len(left.frames) :] if age > 0]
     return len(lost), max(lost, default=0.0)

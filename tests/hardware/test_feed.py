@@ -1,5 +1,6 @@
 """The live feed: whole frames in order, or counted as lost, whoever is slow or dies."""
 
+import fcntl
 import mmap
 import multiprocessing
 import os
@@ -42,20 +43,27 @@ from imgstore import ClosedError, Frame, FrameFormatError, FrameSpec
 from tests.conftest import ROOT
 from tests.hardware.feed_processes import SHAPE, numbered
 
-pytestmark = pytest.mark.slow
-
 TIMEOUT = 60.0
 SPEC = FrameSpec(SHAPE)
 MEMORY = Path("/dev/shm")  # noqa: S108
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="feeds need Linux")
 
-Start = Callable[[str, str], subprocess.Popen[str]]
+Start = Callable[[str, str], subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def name() -> Iterator[str]:
-    """A name that no other test has; nothing of it may be left."""
+def name(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A name that no other test has; nothing of it may be left.
+
+    One test at a time has one, in all workers: what dead writers left, any process may remove.
+    """
+    with (tmp_path_factory.getbasetemp().parent / "feeds").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield from unused_name()
+
+
+def unused_name() -> Iterator[str]:
     made = f"test-{os.getpid()}-{time.monotonic_ns()}"
     yield made
     left = list(MEMORY.glob(f"*{made}*"))
@@ -68,18 +76,18 @@ def name() -> Iterator[str]:
 @pytest.fixture
 def start() -> Iterator[Start]:
     """What starts one of the processes of `feed_processes` and waits until it runs."""
-    started: list[subprocess.Popen[str]] = []
+    started: list[subprocess.Popen[bytes]] = []
 
-    def begin(what: str, name: str) -> subprocess.Popen[str]:
+    def begin(what: str, name: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.hardware.feed_processes", what, name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            bufsize=0,  # what was read ahead, `select` would not see
             cwd=ROOT,
         )
         started.append(process)
-        assert process.stdout.readline() == "started\n"
+        assert process.stdout.readline() == b"started\n"
         return process
 
     yield begin
@@ -88,16 +96,16 @@ def start() -> Iterator[Start]:
         process.communicate()
 
 
-def kill(process: subprocess.Popen[str]) -> None:
+def kill(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     process.wait()
 
 
-def told(process: subprocess.Popen[str]) -> list[str]:
+def told(process: subprocess.Popen[bytes]) -> list[str]:
     """Return the words of the next line of a process."""
     ready, _, _ = select.select([process.stdout], [], [], TIMEOUT)
     assert ready, "it said nothing"
-    return process.stdout.readline().split()
+    return process.stdout.readline().decode().split()
 
 
 def test_a_frame_comes_as_it_was_appended(name):
@@ -325,8 +333,7 @@ def test_a_second_living_writer_is_refused_and_the_first_goes_on(name):
 def test_a_writer_that_is_killed_is_noticed_after_the_last_frame_and_replaced(name, start):
     process = start("write_on_demand", name)
     with FeedReader(name) as reader:
-        process.stdin.write("3\n")
-        process.stdin.flush()
+        process.stdin.write(b"3\n")
         assert told(process) == ["written"]
         kill(process)
         assert [reader.read(TIMEOUT).number for _ in range(3)] == [0, 1, 2]
