@@ -6,15 +6,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from imgstore.errors import ChunkError
 from imgstore.layout import chunk_name, is_chunk_name, list_store, open_plain, read_whole, replacing
 from imgstore.motif import BEFORE, kind_of, read_all_signals, read_attributes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EXTRA_SUFFIX = ".extra.json"
 MOTIF_RECORDS_SUFFIX = ".extra_data.json"
@@ -138,7 +140,7 @@ def _of_chunk(root: Path, suffix: str, chunk: int, extensions: Sequence[str]) ->
             yield ExtraFile(folder / (stem + ending), beside=True)
 
 
-def load_extra(files: Iterable[ExtraFile], *, skip_broken: bool = False) -> pd.DataFrame | None:
+def load_extra(files: Iterable[ExtraFile], *, skip_broken: bool = False) -> "pd.DataFrame | None":
     """Return what stands in `files`, a row per record or sample; None if there is nothing.
 
     Parameters
@@ -146,6 +148,8 @@ def load_extra(files: Iterable[ExtraFile], *, skip_broken: bool = False) -> pd.D
     skip_broken : leave out files that are broken, else they raise ChunkError, which names the file. A file
         of a writer that died is not broken: it ends with its last whole record.
     """
+    import pandas as pd
+
     tables = []
     for file in files:
         try:
@@ -157,8 +161,10 @@ def load_extra(files: Iterable[ExtraFile], *, skip_broken: bool = False) -> pd.D
     return pd.concat(tables, axis=0, ignore_index=True) if tables else None
 
 
-def load_extra_file(file: ExtraFile) -> pd.DataFrame:
+def load_extra_file(file: ExtraFile) -> "pd.DataFrame":
     """Return what stands in a file of extra data. Raises ChunkError if it is broken."""
+    import pandas as pd
+
     if file.path.suffix == ".h5":
         return read_all_signals(file.path)
     records = read_records(file.path)
@@ -291,7 +297,7 @@ def _is_cut(text: str, start: int) -> bool:
     return True
 
 
-def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+def _in_order(table: "pd.DataFrame") -> "pd.DataFrame":
     """Return Motif's records in the order of the frames, without those that belong to none."""
     if "frame_number" in table:
         table = table[table[BEFORE if BEFORE in table else "frame_number"] >= 0]

@@ -8,17 +8,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import h5py
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from imgstore.errors import ChunkError
 from imgstore.index import Numbers, StoreIndex, Times
 from imgstore.layout import check_plain, replacing
 from imgstore.samples import Runs, Samples, StreamSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BEFORE = "_frame_number_before_reindex"
 """What the number was where frames were counted anew: a frame, whose number may be negative now, or none."""
@@ -189,20 +191,24 @@ def kind_of(file: Path) -> Literal["streams", "signals", "broken"]:
         return "broken"
 
 
-def read_signals(file: Path) -> pd.DataFrame:
+def read_signals(file: Path) -> "pd.DataFrame":
     """Return the samples of a file that Motif's readers see, a row each, with what the camera said then.
 
     Raises ChunkError if the file is broken.
     """
+    import pandas as pd
+
     with _opened(file) as content:
         return pd.DataFrame(_columns(content, every_row=_streams(content) is not None))
 
 
-def read_all_signals(file: Path) -> pd.DataFrame:
+def read_all_signals(file: Path) -> "pd.DataFrame":
     """Return all samples of a file: those of `read_signals`, and below them those of other streams.
 
     Raises ChunkError if the file is broken.
     """
+    import pandas as pd
+
     with _opened(file) as content:
         streams = _streams(content)
         if streams is None:

@@ -9,11 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from imgstore.chunk import find_chunk
 from imgstore.contents import Contents, Progress, read_contents
@@ -35,6 +34,9 @@ from imgstore.signals import Moment as Moment
 from imgstore.signals import StreamReader, find_streams, open_stream
 from imgstore.sweep import sweep
 from imgstore.view import FrameView, Selection, is_integer, select
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _OPEN_CHUNKS = 3
 _VIDEO_READER = "h264/mkv"  # any video format reads any video; the file says what it is
@@ -349,7 +351,7 @@ class StoreReader:
         except (ValueError, OverflowError, OSError) as exc:
             raise FrameNotFoundError(f"{time} is no time in seconds since 1970") from exc
 
-    def extra(self) -> pd.DataFrame | None:
+    def extra(self) -> "pd.DataFrame | None":
         """Return the extra data, a row per record in the order of writing; None if there are none.
 
         In Motif's stores it is their signals, if they have some. The samples of our streams are `stream`'s.

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from imgstore.errors import ChunkError, FrameIndexError, UnknownNameError
 from imgstore.extra import MOTIF_SIGNALS_SUFFIX
@@ -19,6 +18,9 @@ from imgstore.layout import chunk_name
 from imgstore.motif import read_parts
 from imgstore.samples import BlockFile, Samples, StreamSpec, find_samples, load_blocks
 from imgstore.wav import SavedWav, save_wav
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SIGNALS_NAME = re.compile(rf"([0-9]{{6,}}){re.escape(MOTIF_SIGNALS_SUFFIX)}")
 _PIECE = 1 << 18  # samples
@@ -154,12 +156,14 @@ class StreamReader:
             [none, *(part.moments.frames(a, b, self._index) for part, a, b in self._pieces())]
         )
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> "pd.DataFrame":
         """Return a row for every sample: its columns, and its frame.
 
         `frame_number`, `frame_time` and `frame_index` are the frame's, `sample_time` is its own time, and
         `sample_delay` how long after the frame it was taken.
         """
+        import pandas as pd
+
         places, times = self.frame_index, self.times
         known = places >= 0
         numbers, frame_times = np.full(len(places), -1), np.full(len(places), np.nan)
@@ -334,7 +338,7 @@ def open_stream(root: Path, name: str, index: StoreIndex, seconds: Callable[[Mom
 
 def unfinished_tables(
     root: Path, index: StoreIndex, seconds: Callable[[Moment], float]
-) -> dict[Path, list[pd.DataFrame]]:
+) -> "dict[Path, list[pd.DataFrame]]":
     """Return the samples of unfinished chunks, a table for each stream, by the HDF5 file they will be in."""
     tables: dict[Path, list[pd.DataFrame]] = {}
     for parts in find_streams(root).parts.values():

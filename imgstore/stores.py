@@ -7,13 +7,12 @@ from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from imgstore.chunk import find_chunk
 from imgstore.chunks import insert_chunk, remove_chunks
@@ -54,6 +53,9 @@ from imgstore.signals import unfinished_tables
 from imgstore.sqlite_index import ImgStoreIndex, check_fresh
 from imgstore.util import ensure_color, ensure_grayscale
 from imgstore.writer import StoreWriter, create, rewrite
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _COMMON_FORMATS = (
     *("npy", "png", "tif", "bmp", "ppm", "pgm", "jpg", "png+color", "tif+color", "jpg+color", "bmp+color"),
@@ -364,13 +366,15 @@ class ImgStore:
         """Return the paths of the files of extra data, in the order of the chunks."""
         return [str(file.path) for file in find_extra(Path(self._basedir), self._stored.suffix, extensions)]
 
-    def get_extra_data(self, ignore_corrupt_chunks: bool = False) -> pd.DataFrame | None:
+    def get_extra_data(self, ignore_corrupt_chunks: bool = False) -> "pd.DataFrame | None":
         """Return all extra data, a row per record or sample, each with its frame; None if there is none.
 
         Loopbio's package gives of our chunks with streams the first only, and no records.
 
         Raises ValueError for a file that is broken, unless they are to be ignored.
         """
+        import pandas as pd
+
         root = Path(self._basedir)
         reader = self._reader
         unfinished = unfinished_tables(root, reader.index, reader.seconds) if reader is not None else {}

@@ -3,12 +3,11 @@
 import json
 import os
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import cv2
 import numpy as np
-import pandas as pd
 from tzlocal import get_localzone_name
 
 from imgstore import encoding as encodings
@@ -16,6 +15,9 @@ from imgstore.errors import ChunkError, UnknownNameError
 from imgstore.extra import ExtraFile, load_extra_file, plain
 from imgstore.frame import Image
 from imgstore.motif import read_attributes, read_signals
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FourCC = cv2.VideoWriter.fourcc
 
@@ -119,13 +121,13 @@ class JsonCustomEncoder(json.JSONEncoder):
         return plain(o)
 
 
-def motif_extra_data_json_to_df(store: object, path: str | os.PathLike[str]) -> pd.DataFrame | None:
+def motif_extra_data_json_to_df(store: object, path: str | os.PathLike[str]) -> "pd.DataFrame | None":
     """Return Motif's records in a file; None if there are none."""
     table = load_extra_file(ExtraFile(Path(path), beside=False))
     return table if len(table) else None
 
 
-def motif_extra_data_h5_to_df(store: object, path: str | os.PathLike[str]) -> pd.DataFrame:
+def motif_extra_data_h5_to_df(store: object, path: str | os.PathLike[str]) -> "pd.DataFrame":
     """Return Motif's samples in a file."""
     return read_signals(Path(path))
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import cv2
-import pandas as pd
 import typer
 
 import imgstore
@@ -76,6 +75,8 @@ def _film(camera: SimulatedCamera, store: Path, seconds: float) -> None:
 
 
 def _score(done: Retracked, camera: SimulatedCamera) -> Score:
+    import pandas as pd
+
     with tracking.open_results(done.path) as results:
         truth = pd.DataFrame(
             (number, fly.region, fly.x, fly.y)

@@ -9,17 +9,19 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from imgstore import Frame, __version__
 from tracking.errors import ResultExistsError, ResultFileError
 from tracking.points import COLUMNS, POINT, Column, Points
 from tracking.roi import ROI
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMAT = "ethostore-tracks"
 VERSION = 1
@@ -284,12 +286,12 @@ class Results:
             for row in self._file["events"][:]
         ]
 
-    def table(self, *, roi: int | None = None) -> pd.DataFrame:
+    def table(self, *, roi: int | None = None) -> "pd.DataFrame":
         """Return the points, of one region or of all, with index, number and time of their frames."""
         points = self.points if roi is None else self.points[self.points["roi"] == roi]
         return _joined(points, self.frames)
 
-    def blocks(self, rows: int = 200_000) -> Iterator[pd.DataFrame]:
+    def blocks(self, rows: int = 200_000) -> "Iterator[pd.DataFrame]":
         """Yield `table()` in pieces of at most `rows`, so that memory stays bounded."""
         stored = self._file["points"]
         for start in range(0, len(stored), rows):
@@ -345,7 +347,9 @@ def _open(path: Path) -> h5py.File:
         raise ResultFileError(f"{path} cannot be opened ({exc})") from exc
 
 
-def _joined(points: Points, frames: npt.NDArray[np.void]) -> pd.DataFrame:
+def _joined(points: Points, frames: npt.NDArray[np.void]) -> "pd.DataFrame":
+    import pandas as pd
+
     points = points[points["frame"] < len(frames)]  # a growing file may hold points a flush ahead
     looked = frames[points["frame"]]
     columns = {name: looked[name] for name in _FRAME.names or ()}

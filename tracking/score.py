@@ -1,9 +1,12 @@
 """How near positions are to known ones."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Score:
     radius: float
 
 
-def score(points: pd.DataFrame, truth: pd.DataFrame, *, radius: float = 10.0) -> Score:
+def score(points: "pd.DataFrame", truth: "pd.DataFrame", *, radius: float = 10.0) -> Score:
     """Compare positions with known ones.
 
     Parameters

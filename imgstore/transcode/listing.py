@@ -3,8 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from io import BytesIO
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from imgstore.errors import (
     FrameFormatError,
@@ -17,6 +16,9 @@ from imgstore.layout import replacing
 from imgstore.reader import Moment, open
 from imgstore.transcode.output import check_output
 from imgstore.transcode.span import RangeBy, find_range
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def timecodes(times: Times) -> Iterator[str]:
@@ -93,15 +95,15 @@ def save_extra(
     return len(table)
 
 
-def _csv(table: pd.DataFrame) -> bytes:
+def _csv(table: "pd.DataFrame") -> bytes:
     return table.to_csv(index=False).encode()
 
 
-def _json(table: pd.DataFrame) -> bytes:
+def _json(table: "pd.DataFrame") -> bytes:
     return str(table.to_json(orient="records", double_precision=15, force_ascii=False)).encode()
 
 
-def _parquet(table: pd.DataFrame) -> bytes:
+def _parquet(table: "pd.DataFrame") -> bytes:
     try:
         import pyarrow as pa
     except ModuleNotFoundError as exc:
@@ -115,4 +117,4 @@ def _parquet(table: pd.DataFrame) -> bytes:
     return data.getvalue()
 
 
-_TABLES: dict[str, Callable[[pd.DataFrame], bytes]] = {".csv": _csv, ".json": _json, ".parquet": _parquet}
+_TABLES: "dict[str, Callable[[pd.DataFrame], bytes]]" = {".csv": _csv, ".json": _json, ".parquet": _parquet}

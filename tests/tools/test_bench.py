@@ -59,7 +59,7 @@ def test_the_benchmark_of_roll_overs_measures_with_and_without_a_pace(tmp_path):
 
 
 def test_the_benchmark_of_the_feed_measures_what_people_pick_instead():
-    facts = measured("feed", "--frames", "6", "--seconds", "0.1", "--size", "64x48")
+    facts = measured("feed", "--frames", "40", "--seconds", "0.7", "--size", "64x48")
     ways = [row["way"] for row in facts["rows"]]
     assert ways[:2] == ["live feed, views", "live feed, copies"]
     assert set(ways[2:]) == {"multiprocessing.Queue", "Manager().Queue", "Pipe"}
