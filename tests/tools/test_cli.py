@@ -18,6 +18,7 @@ import imgstore
 import tracking
 from tests.conftest import ROOT
 from tests.imgstore.test_video import write_video
+from tests.tools.commands import run
 
 COMMANDS = (
     *("cameras", "doctor", "rig", "camera"),
@@ -29,14 +30,7 @@ COMMANDS = (
 
 def ethostore(*arguments, cwd, check=True):
     """Run the command and return what it did."""
-    done = subprocess.run(
-        [sys.executable, "-c", "from tools.cli import main; main()", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "COLUMNS": "100"},
-        check=False,
-    )
+    done = run([str(argument) for argument in arguments], cwd)
     if check:
         assert done.returncode == 0, done.stderr
     return done
