@@ -1,15 +1,22 @@
 """Benchmarks run small."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 
 import numpy as np
+import pytest
 
 import imgstore
 from tests.conftest import ROOT
 from tests.imgstore.test_video import write_video
+from tools.bench.exposures import DRIVER_BUFFERS, Exposures, Script, new_tally
 from tools.bench.mark import BITS, SIDE, mark, read_mark
+from tools.bench.recorders import mark_of
+from tools.bench.scene import make_scene
+from tools.bench.usage import cpu_seconds, family, memory_mb
 
 
 def run(benchmark, *arguments):
@@ -91,3 +98,49 @@ def test_the_benchmark_of_the_store_finds_a_wrong_frame():
     for number in (0, 1, 1199, 65_535):
         mark(image, number)
         assert read_mark(image[:SIDE, : BITS * SIDE]) == number
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_the_recorder_measures_all_in_turns_and_names_who_is_left_out(tmp_path):
+    file = tmp_path / "all.json"
+    printed = run("recorder", "--quick", "--json", str(file), "--axvs-python", str(tmp_path / "none"))
+    facts = json.loads(file.read_text())
+    rows = {row["what"].partition(",")[0]: row["contenders"] for row in facts["rows"]}
+    assert {"sustained", "a frame", "cost at 30 frames/s", "camera to disk to reader at 30 frames/s"} <= {
+        *rows
+    }
+    for what, contenders in rows.items():
+        assert {"queue", "manager"} <= contenders.keys(), what
+        assert not any(cell.get("wrong") for cell in contenders.values()), what
+    assert all(cell["rate"] > 0 and cell["cpu"] > 0 for cell in rows["sustained"].values())
+    waited = rows["camera to disk to reader at 30 frames/s"].values()
+    assert all(cell["p99"] >= cell["p50"] > 0 for cell in waited)
+    assert rows["sustained"].keys() == {"ethostore", "queue", "manager"}
+    assert any("ataraxis-video-system is left out" in note for note in facts["notes"])
+    assert "| sustained, 160x120, frames/s (CPU ms a frame) |" in printed
+
+
+def test_the_camera_of_the_benchmark_counts_what_nobody_took_in_time(tmp_path):
+    scene = tmp_path / "scene.npy"
+    make_scene(scene, 120, 160)
+    tally = new_tally()
+    tally.is_open = 1
+    exposures = Exposures(Script(scene, 100.0, 0.2, tally))
+    taken = [exposures.take()]
+    time.sleep(0.1)
+    while (exposure := exposures.take()) is not None:
+        taken.append(exposure)
+    numbers = [exposure.number for exposure in taken]
+    assert [mark_of(exposure.image) for exposure in taken] == numbers
+    assert tally.missed >= 9 - DRIVER_BUFFERS
+    assert (tally.given, tally.given + tally.missed) == (len(numbers), 20)
+
+
+def test_the_processes_of_a_contender_are_counted_together():
+    code = "import sys; work = bytearray(50_000_000); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as child:
+        child.stdout.readline()
+        assert child.pid in family(os.getpid())
+        assert memory_mb(os.getpid()) > memory_mb(child.pid) > 47
+        assert cpu_seconds(os.getpid()) >= cpu_seconds(child.pid) > 0
+        child.communicate()

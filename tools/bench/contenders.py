@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias, cast
 import numpy as np
 
 from tools.bench.mark import Grey
+from tools.bench.peer import UnableError
 
 Picture: TypeAlias = Any  # of whatever kind the contender gives: array, tensor, frame of the decoder
 
@@ -19,10 +20,6 @@ Place: TypeAlias = tuple[int, int]
 
 _THREADS = 2
 _NO_H264 = "cannot write H.264: OpenCV's wheels have no encoder"
-
-
-class UnableError(Exception):
-    """The contender cannot do that; the message says why."""
 
 
 class Video(Protocol):

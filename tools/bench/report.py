@@ -1,13 +1,15 @@
-"""The result of `tools.bench.store`: rows of cells, and the table that people read."""
+"""The result of a benchmark: rows of cells, a column for each contender, and the table that people read."""
 
 import os
 import platform
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from tools.bench.peer import PeerError
 
 TITLES = {
     "ethostore": "ethostore",
@@ -17,7 +19,7 @@ TITLES = {
     "torchcodec": "torchcodec",
     "decord": "decord",
 }
-"""Contenders, in the order of the columns."""
+"""Contenders of `tools.bench.store`, in the order of the columns."""
 
 Numbers = Mapping[str, float]
 
@@ -32,6 +34,7 @@ class Row:
     unit : of the times or sizes.
     main : name of the number that contenders are compared by; "second" and "cpu" are shown beside it.
     cells : of each contender that took part, medians of its runs.
+    better : whether less of `main` is better, or more; None where contenders are not to be compared.
     """
 
     what: str
@@ -39,10 +42,14 @@ class Row:
     main: str
     cells: Mapping[str, Numbers]
     second: str = ""
+    better: Literal["less", "more"] | None = "less"
 
-    def of_bare(self, key: str) -> float | None:
-        """Return how fast ours is beside the bare codec: 1 is as fast."""
-        return self._ratio("bare", key)
+    def of(self, name: str, key: str) -> float | None:
+        """Return how many times as good as that of another ours is: above 1, it is better."""
+        other, ours = self.cells.get(name, {}).get(key), self.cells.get("ethostore", {}).get(key)
+        if not other or not ours or self.better is None:
+            return None
+        return ours / other if self.better == "more" and key == self.main else other / ours
 
     def best_peer(self) -> str | None:
         """Return who is fastest of those that return the right frames, ours and the bare codec aside."""
@@ -51,29 +58,26 @@ class Row:
             for name, cell in self.cells.items()
             if name not in ("ethostore", "bare") and self.main in cell and not cell.get("wrong")
         ]
-        return min(right, key=lambda name: self.cells[name][self.main], default=None)
+        best = max if self.better == "more" else min
+        return best(right, key=lambda name: self.cells[name][self.main], default=None)
 
     def of_best_peer(self) -> float | None:
-        """Return how many times faster than the best peer ours is."""
+        """Return how many times as good as that of the best peer ours is."""
         best = self.best_peer()
-        return self._ratio(best, self.main) if best else None
+        return self.of(best, self.main) if best else None
 
-    def plain(self) -> dict[str, Any]:
-        """Return the row for machines."""
+    def plain(self, beside: str) -> dict[str, Any]:
+        """Return the row for machines; see `Report` for `beside`."""
         return {
             "what": self.what,
             "unit": self.unit,
             "compared_by": self.main,
             "contenders": {name: dict(cell) for name, cell in self.cells.items()},
-            "of_bare": self.of_bare(self.main),
-            "of_bare_cpu": self.of_bare("cpu"),
+            f"of_{beside}": self.of(beside, self.main),
+            f"of_{beside}_cpu": self.of(beside, "cpu"),
             "best_peer": self.best_peer(),
             "of_best_peer": self.of_best_peer(),
         }
-
-    def _ratio(self, name: str, key: str) -> float | None:
-        other, ours = self.cells.get(name, {}).get(key), self.cells.get("ethostore", {}).get(key)
-        return other / ours if other and ours else None
 
 
 @dataclass(slots=True)
@@ -85,8 +89,12 @@ class Report:
     versions : of each contender's packages.
     rows : in order of measuring.
     notes : what a contender cannot do, or did wrong, a line each.
+    titles : of the contenders, in the order of the columns.
+    beside : the contender that ours is compared with, whoever is best.
     """
 
+    titles: Mapping[str, str] = field(default_factory=lambda: TITLES)
+    beside: str = "bare"
     versions: dict[str, Mapping[str, str]] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -115,31 +123,55 @@ class Report:
         return {
             "machine": self.machine(),
             "versions": {name: dict(found) for name, found in self.versions.items()},
-            "rows": [row.plain() for row in self.rows],
+            "rows": [row.plain(self.beside) for row in self.rows],
             "notes": self.notes,
         }
 
     def markdown(self) -> str:
         """Return the report for people."""
         machine = self.machine()
-        names = [name for name in TITLES if any(name in row.cells for row in self.rows)]
-        head = ["", *(TITLES[name] for name in names), "of bare codec", "of best peer"]
+        names = [name for name in self.titles if any(name in row.cells for row in self.rows)]
+        head = ["", *(self.titles[name] for name in names), f"of {self.titles[self.beside]}", "of best peer"]
         lines = [
             f"{machine['date']}, {machine['cores']} cores of {machine['processor']}, {machine['system']}, "
             f"Python {machine['python']}, load {machine['load_before']} before, "
             f"{machine['load_after']} after.",
             "; ".join(
-                f"{TITLES[name]}: " + ", ".join(f"{package} {number}" for package, number in found.items())
+                f"{self.titles[name]}: "
+                + ", ".join(f"{package} {number}" for package, number in found.items())
                 for name, found in self.versions.items()
             ),
             "",
             _line(head),
             _line(["---"] * len(head)),
-            *(_line(_cells(row, names)) for row in self.rows),
+            *(_line(self._cells(row, names)) for row in self.rows),
             "",
             *(f"- {note}" for note in self.notes),
         ]
         return "\n".join(lines)
+
+    def _cells(self, row: Row, names: Sequence[str]) -> list[str]:
+        ratio, of_cpu = row.of(self.beside, row.main), row.of(self.beside, "cpu")
+        peer, best = row.of_best_peer(), row.best_peer()
+        of_beside = "" if ratio is None else f"{ratio:.2f}" + ("" if of_cpu is None else f" ({of_cpu:.2f})")
+        of_peer = "" if peer is None or best is None else f"{_number(peer)} {self.titles[best]}"
+        shown = (_cell(row, row.cells[name]) if name in row.cells else "-" for name in names)
+        return [f"{row.what}, {row.unit}", *shown, of_beside, of_peer]
+
+
+def take_turns(
+    report: Report, names: Sequence[str], runs: int, ask: Callable[[str, int], Numbers]
+) -> dict[str, Numbers]:
+    """Return the medians of what contenders answer in turns, without those who cannot: that is noted."""
+    answers: dict[str, list[Numbers]] = {name: [] for name in names}
+    for run in range(runs):
+        for name in list(answers):
+            try:
+                answers[name].append(ask(name, run))
+            except PeerError as exc:
+                report.note(f"{report.titles[name]}: {exc}")
+                del answers[name]
+    return {name: medians(found) for name, found in answers.items()}
 
 
 def medians(answers: Sequence[Numbers]) -> Numbers:
@@ -147,15 +179,6 @@ def medians(answers: Sequence[Numbers]) -> Numbers:
     names = answers[0].keys()
     found = {name: statistics.median(answer[name] for answer in answers) for name in names}
     return found | ({"wrong": max(answer["wrong"] for answer in answers)} if "wrong" in names else {})
-
-
-def _cells(row: Row, names: Sequence[str]) -> list[str]:
-    bare, bare_cpu, peer = row.of_bare(row.main), row.of_bare("cpu"), row.of_best_peer()
-    best = row.best_peer()
-    of_bare = "" if bare is None else f"{bare:.2f}" + ("" if bare_cpu is None else f" ({bare_cpu:.2f})")
-    of_peer = "" if peer is None or best is None else f"{_number(peer)} {TITLES[best]}"
-    shown = (_cell(row, row.cells[name]) if name in row.cells else "-" for name in names)
-    return [f"{row.what}, {row.unit}", *shown, of_bare, of_peer]
 
 
 def _cell(row: Row, cell: Numbers) -> str:

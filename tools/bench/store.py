@@ -20,7 +20,7 @@ import typer
 from tools.bench import recordings
 from tools.bench.peer import ROOT, Interpreters, Peer, PeerError, versions
 from tools.bench.recordings import Recording, VideoStore
-from tools.bench.report import TITLES, Numbers, Report, Row, medians
+from tools.bench.report import TITLES, Numbers, Report, Row, take_turns
 from tools.console import err, folder_size, out
 
 PARTS = ("append", "sequential", "random", "batch", "open")
@@ -80,16 +80,8 @@ class Bench:
     def turns(
         self, names: Sequence[str], runs: int, ask: Callable[[str, int], Numbers]
     ) -> dict[str, Numbers]:
-        """Return the medians of the contenders' answers, who take turns; without those who cannot."""
-        answers: dict[str, list[Numbers]] = {name: [] for name in names}
-        for run in range(runs):
-            for name in list(answers):
-                try:
-                    answers[name].append(ask(name, run))
-                except PeerError as exc:
-                    self.report.note(f"{TITLES[name]}: {exc}")
-                    del answers[name]
-        return {name: medians(found) for name, found in answers.items()}
+        """Return the medians of the contenders' answers; see `take_turns`."""
+        return take_turns(self.report, names, runs, ask)
 
     def add(self, row: Row) -> None:
         """Add a row, and say so."""
@@ -135,7 +127,7 @@ def start_peers(bench: Bench, stack: ExitStack) -> None:
     """Start all contenders that there are here; of the others the report says why not."""
     for name in TITLES:
         try:
-            peer = stack.enter_context(Peer(name, bench.interpreters))
+            peer = stack.enter_context(Peer(name, bench.interpreters.of(name)))
             bench.report.versions[name] = versions(peer)
         except PeerError as exc:
             bench.report.note(f"{TITLES[name]} is left out: {exc}")
@@ -225,7 +217,7 @@ def measure_sequential(bench: Bench, source: Recording, video: VideoStore) -> No
     bench.add(Row(f"read in order, {source.name}", "ms a frame", "wall", cells))
 
     def ask_anew(name: str, run: int) -> Numbers:
-        with Peer(name, bench.interpreters) as peer:
+        with Peer(name, bench.interpreters.of(name)) as peer:
             return {"memory": peer.ask(do="sequential", **_files(video), count=video.count)["memory"]}
 
     cells = bench.turns(list(bench.running), 1, ask_anew)
@@ -273,7 +265,7 @@ def measure_open(bench: Bench, chunks: int, frames: int) -> None:
     names = [name for name in ("ethostore", "upstream") if name in bench.running]
 
     def ask(name: str, run: int) -> Numbers:
-        with Peer(name, bench.interpreters) as peer:
+        with Peer(name, bench.interpreters.of(name)) as peer:
             return peer.ask(do="open", store=str(store), **_lookups(bench.size, name, run, chunks, frames))
 
     def ask_first(name: str, run: int) -> Numbers:

@@ -4,22 +4,18 @@ It answers requests on its input, a line of JSON each, with times. Every frame t
 number in its corner, which is read back afterwards: nobody wins with the wrong frame.
 """
 
-import json
-import os
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from tools.bench.contenders import CONTENDERS, Contender, Picture, Place, UnableError, Video
+from tools.bench.contenders import CONTENDERS, Contender, Picture, Place, Video
 from tools.bench.mark import BITS, SIDE, Grey, read_mark
-
-Answer: TypeAlias = dict[str, Any]
+from tools.bench.peer import Answer, installed, serve
 
 _CLEAR_PEAK = Path("/proc/self/clear_refs")  # 5 resets the peak of resident memory (man 5 proc)
 
@@ -56,7 +52,7 @@ class Worker:
         return tasks[request.pop("do")](**request)
 
     def _hello(self) -> Answer:
-        return {"versions": {name: _version(name) for name in self._contender.packages}}
+        return {"versions": {name: installed(name) for name in self._contender.packages}}
 
     def _append(self, chunk_format: str, path: str, images: str, repeats: int) -> Answer:
         pictures = list(np.load(images)) * repeats
@@ -163,25 +159,12 @@ def _memory_mb(field: str) -> float:
     return 0.0
 
 
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "checkout"
-
-
 def main() -> None:
     """Answer requests until the input ends."""
-    replies = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what libraries print is no answer
-    contender = CONTENDERS[sys.argv[1]]()
-    contender.load()
-    worker = Worker(contender)
-    for line in sys.stdin:
-        try:
-            answer = worker.answer(json.loads(line))
-        except UnableError as exc:
-            answer = {"unable": str(exc)}
-        except Exception as exc:  # noqa: BLE001  # whatever a library of others raises is its result
-            answer = {"unable": f"failed: {type(exc).__name__}: {exc}"}
-        replies.write(json.dumps(answer) + "\n")
+
+    def make() -> Callable[[Answer], Answer]:
+        contender = CONTENDERS[sys.argv[1]]()
+        contender.load()
+        return Worker(contender).answer
+
+    serve(make)
