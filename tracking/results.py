@@ -75,6 +75,7 @@ class RunInfo:
     layout : name or file of the layout.
     store_uuid : of the store; empty for a plain video.
     timezone : in which times are shown.
+    mm_per_pixel : the scale of the picture; None if it is not known.
     """
 
     source: str
@@ -84,6 +85,7 @@ class RunInfo:
     layout: str = ""
     store_uuid: str = ""
     timezone: str = "UTC"
+    mm_per_pixel: float | None = None
 
 
 class ResultWriter:
@@ -239,6 +241,7 @@ class Results:
         found = {str(key): value for key, value in self._file.attrs.items()}
         found["frame_shape"] = tuple(int(n) for n in found["frame_shape"])
         found["version"] = int(found["version"])
+        found["mm_per_pixel"] = float(found["mm_per_pixel"])  # NaN if it is not known
         found["settings"] = json.loads(found["settings"])
         return found
 
@@ -372,6 +375,7 @@ def _write_info(file: h5py.File, info: RunInfo) -> None:
             "state": "running",
             "created_utc": datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds"),
             "frame_shape": np.array(info.shape, np.int64),
+            "mm_per_pixel": np.nan if info.mm_per_pixel is None else info.mm_per_pixel,
         }
     )
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -68,7 +68,9 @@ def retrack(
         path = _result_path(Path(source), tracker, out, force=force)
         regions = finder.find(median_image(frames))
         background = running.prepare(frames, regions.rois, _stage(progress, "looking"))
-        info = _info(source, frames, tracker, dict(running.settings), layout)
+        info = replace(
+            _info(source, frames, tracker, dict(running.settings), layout), mm_per_pixel=regions.mm_per_pixel
+        )
         with (
             _replacing_result(path) as place,
             ResultWriter(place, info, regions.rois, regions.targets) as results,

@@ -23,10 +23,12 @@ class Regions:
     ----------
     rois : in the order of their numbers.
     targets : what they hang on, shape (n, 2), x then y; empty if on nothing.
+    mm_per_pixel : the scale of the picture; None if it is not known.
     """
 
     rois: list[ROI]
     targets: npt.NDArray[np.float64] = field(default_factory=_no_targets)
+    mm_per_pixel: float | None = None
 
 
 class Layout(Protocol):

@@ -21,9 +21,10 @@ from tracking.background import (
 from tracking.detect import BlobFilter, Blobs, find_blobs
 from tracking.errors import SettingsError
 from tracking.link import LOST, Choices, PathCosts, PathFinder
-from tracking.points import POINT, Points, Status, no_points
+from tracking.points import Points, Status, new_points
 from tracking.roi import ROI
 from tracking.settings import parse_settings
+from tracking.trackers.base import Detections
 
 Grey = npt.NDArray[np.uint8]
 
@@ -125,22 +126,31 @@ class ArchiveTracker:
 
     def update(self, frame: Frame) -> Points:
         """Find candidates in the frame; return the points of the frames that are now decided."""
-        background, finder = self._prepared()
+        return self.link(self.detect(frame))
+
+    def detect(self, frame: Frame) -> Detections:
+        """Return what differs from the background; nothing is remembered."""
+        background, _ = self._prepared()
         image = self._preparation.apply(frame.image)
         difference = cv2.subtract(background.image, image)
-        blobs = [
-            find_blobs(cv2.bitwise_and(difference[area.window], area.mask), self._filter, area.spots)
-            for area in self._areas
-        ]
-        places = np.zeros((len(blobs), self._settings.candidates, 2))
+        found = []
+        for area in self._areas:
+            blobs = find_blobs(cv2.bitwise_and(difference[area.window], area.mask), self._filter, area.spots)
+            blobs["x"] += area.window[1].start
+            blobs["y"] += area.window[0].start
+            found.append(blobs)
+        return Detections(frame.time, found)
+
+    def link(self, detections: Detections) -> Points:
+        """Take what was seen in the next frame; return the points of the frames that are now decided."""
+        _, finder = self._prepared()
+        places = np.zeros((len(detections.blobs), self._settings.candidates, 2))
         costs = np.full(places.shape[:2], np.inf)
-        for place, (area, found) in enumerate(zip(self._areas, blobs, strict=True)):
-            found["x"] += area.window[1].start
-            found["y"] += area.window[0].start
-            places[place, : len(found)] = np.stack([found["x"], found["y"]], axis=1)
-            costs[place, : len(found)] = self._look_costs(found)
-        self._waiting.append(blobs)
-        return self._points(finder.append(places, costs, frame.time))
+        for place, blobs in enumerate(detections.blobs):
+            places[place, : len(blobs)] = np.stack([blobs["x"], blobs["y"]], axis=1)
+            costs[place, : len(blobs)] = self._look_costs(blobs)
+        self._waiting.append(detections.blobs)
+        return self._points(finder.append(places, costs, detections.time))
 
     def finish(self) -> Points:
         """Return the points of the last frames."""
@@ -159,7 +169,7 @@ class ArchiveTracker:
         return np.asarray(0.5 * (area**2 + contrast**2) + _ALWAYS_THERE * blobs["marked"])
 
     def _points(self, choices: Iterable[Choices]) -> Points:
-        tables = [no_points()]
+        tables = [new_points()]
         for chosen in choices:
             candidates = self._waiting.popleft()
             picked = [
@@ -167,7 +177,7 @@ class ArchiveTracker:
             ]
             if picked:
                 blobs = np.array([blob for _, blob in picked])
-                points = np.zeros(len(picked), POINT)
+                points = new_points(len(picked))
                 for name in ("x", "y", "length", "width", "angle", "area"):
                     points[name] = blobs[name]
                 points["frame"] = self._decided

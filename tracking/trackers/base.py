@@ -1,6 +1,7 @@
 """What a tracker does: look at a recording beforehand, take frames in order, give points."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy.typing as npt
 
 from imgstore import Frame, FrameSequence
 from tracking.background import Progress
+from tracking.detect import Blobs
 from tracking.points import Points
 from tracking.roi import ROI
 
@@ -35,6 +37,34 @@ class Tracker(Protocol):
 
     def finish(self) -> Points:
         """Return the points that were not decided yet."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """What might be animals in one frame.
+
+    Attributes
+    ----------
+    time : of the frame, seconds.
+    blobs : of every region, in their order; x and y in pixels of the frame.
+    """
+
+    time: float
+    blobs: list[Blobs]
+
+
+class SplitTracker(Tracker, Protocol):
+    """A tracker that looks at every frame on its own, and links what it saw afterwards.
+
+    Once prepared it can be pickled: any process may `detect` in any frame, in any order, while one of them
+    links in the order of the frames. `update` is both, one after the other.
+    """
+
+    def detect(self, frame: Frame) -> Detections:
+        """Return what might be animals in a frame; nothing is remembered."""
+
+    def link(self, detections: Detections) -> Points:
+        """Take what was seen in the next frame; return the points that are now decided, as `update` does."""
 
 
 class TrackerFactory(Protocol):
