@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 from tests.imgstore.test_video import write_video
 
 COMMANDS = (
-    *("cameras", "doctor", "rig", "camera"),
+    *("cameras", "doctor", "rig", "camera", "layout"),
     *("demo", "record", "import", "info", "frame", "cut", "convert", "export-video", "export-tiff"),
     *("timecodes", "extra"),
     *("track", "plot", "export", "verify", "repair"),
