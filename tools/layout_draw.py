@@ -1,5 +1,8 @@
 """Draw regions by hand: the clicks and keys, and the window that hands them on."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -84,8 +87,7 @@ def draw_by_hand(image: npt.NDArray[np.uint8], begin: Regions) -> Regions | None
         elif event == cv2.EVENT_RBUTTONDOWN:
             sketch.close()
 
-    cv2.namedWindow(_WINDOW, cv2.WINDOW_AUTOSIZE)
-    try:
+    with _window():
         cv2.setMouseCallback(_WINDOW, mouse)
         while True:
             cv2.imshow(_WINDOW, picture(image, sketch, scale))
@@ -95,8 +97,21 @@ def draw_by_hand(image: npt.NDArray[np.uint8], begin: Regions) -> Regions | None
             if key in "q\x1b" or cv2.getWindowProperty(_WINDOW, cv2.WND_PROP_VISIBLE) < 1:
                 return None
             press(sketch, key)
+
+
+@contextmanager
+def _window() -> Iterator[None]:
+    """Have a window as long as the block runs, and keep to itself what Qt says of fonts."""
+    errors, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        cv2.namedWindow(_WINDOW, cv2.WINDOW_AUTOSIZE)
+        yield
     finally:
         cv2.destroyAllWindows()
+        os.dup2(errors, 2)
+        os.close(errors)
+        os.close(nowhere)
 
 
 def press(sketch: Sketch, key: str) -> None:

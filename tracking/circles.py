@@ -21,6 +21,7 @@ _RAYS = 96
 _NOISE_FACTOR = 3.0
 _LEAST_STEP = 1.5  # grey levels per pixel
 _MOST_GUESSES = 1500
+_SURE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,16 @@ def find_circles(image: Grey, smallest: float, largest: float, *, least_score: f
     ]
     edges = work.astype(np.float32)
     step = _least_step(edges)
-    found = []
+    found: list[Circle] = []
+    sure: list[Circle] = []
     for x, y, radius in np.reshape(guesses, (-1, 3)):
+        if any(_is_guess_of(circle, x, y, radius) for circle in sure):
+            continue
         fitted = refine_circle(edges, x, y, radius, step)
         if fitted is not None and fitted.score >= least_score and smallest <= fitted.radius <= largest:
             found.append(fitted)
+            if fitted.score >= _SURE:
+                sure.append(fitted)
     return _unlike(found)
 
 
@@ -196,6 +202,12 @@ def _unlike(circles: list[Circle]) -> list[Circle]:
         if not any(_alike(circle, other) for other in kept):
             kept.append(circle)
     return kept
+
+
+def _is_guess_of(circle: Circle, x: float, y: float, radius: float) -> bool:
+    """Say whether fitting a guess would only give a circle that is known."""
+    near = 0.06 * circle.radius
+    return abs(radius - circle.radius) < near and abs(x - circle.x) < near and abs(y - circle.y) < near
 
 
 def _alike(one: Circle, other: Circle) -> bool:

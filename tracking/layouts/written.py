@@ -34,7 +34,7 @@ class LayoutFile:
 
     Parameters
     ----------
-    content : what the file holds; made by `read_regions_file` or `regions_content`.
+    content : what the file holds, checked; `read` and `of` make it.
     """
 
     def __init__(self, content: dict[str, Any]) -> None:
