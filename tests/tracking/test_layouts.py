@@ -16,6 +16,8 @@ from tracking import (
     LayoutFile,
     RegionError,
     Regions,
+    ResultWriter,
+    RunInfo,
     SettingsError,
     TargetsNotFoundError,
     check_regions,
@@ -24,6 +26,7 @@ from tracking import (
     find_targets,
     median_image,
     open_layout,
+    open_results,
 )
 from tracking.layouts.file import parse_layout
 from tracking.layouts.mask import trace_mask
@@ -462,3 +465,19 @@ def test_regions_are_drawn_with_parts_and_a_scale_bar():
     assert drawn.shape == (480, 640, 3)
     assert (drawn[460:475, 12:112] == 255).any(axis=(0, 2)).sum() >= 95  # 10 mm are 100 pixels
     assert (drawn[50, 105] != 128).any()
+
+
+def test_a_result_keeps_the_parts_of_regions(tmp_path):
+    rois = [
+        ROI(np.array([(10.0, 10.0), (200.0, 10.0), (200.0, 100.0), (10.0, 100.0)]), 1),
+        ROI(np.array([(10.0, 200.0), (200.0, 200.0), (200.0, 300.0)]), 4, name="b").split(["light", "dark"]),
+    ]
+    with ResultWriter(tmp_path / "a.tracks.h5", RunInfo("a", BLANK.shape, "none", {}), rois):
+        pass
+    with open_results(tmp_path / "a.tracks.h5") as results:
+        whole, halves = results.rois
+    assert whole.parts == ()
+    assert [part.name for part in halves.parts] == ["light", "dark"]
+    np.testing.assert_array_equal(halves.polygon, rois[1].polygon)
+    np.testing.assert_array_equal(halves.parts[1].polygon, rois[1].parts[1].polygon)
+    assert (halves.part_of(60, 220), halves.part_of(190, 280)) == ("light", "dark")
