@@ -23,6 +23,7 @@ from tools.extra import extra
 from tools.frame import frame
 from tools.import_ import import_
 from tools.info import info
+from tools.layout import layout
 from tools.plot import plot
 from tools.record import record
 from tools.repair import repair
@@ -65,6 +66,8 @@ for command in (
 app.add_typer(camera, name="camera")
 
 app.add_typer(rig, name="rig")
+
+app.add_typer(layout, name="layout")
 
 
 def _version(wanted: bool) -> None:

@@ -13,7 +13,10 @@ def track(
     source: Annotated[Path, typer.Argument(help="Folder of a store, or a video file.")],
     layout: Annotated[
         str,
-        typer.Option(help=f"Where the regions are: {', '.join(LAYOUTS.names())}, or a YAML or JSON file."),
+        typer.Option(
+            help=f"Where the regions are: {', '.join(LAYOUTS.names())} (settings may follow: wells:96), "
+            "a YAML or JSON file, or a mask picture. `ethostore layout` finds, shows and checks them."
+        ),
     ] = "whole-frame",
     tracker: Annotated[str, typer.Option(help=f"One of: {', '.join(TRACKERS.names())}.")] = "archive",
     settings: Annotated[
@@ -40,7 +43,8 @@ def track(
           - {circle: [308, 235, 215]}
           - {polygon: [[10, 10], [200, 10], [200, 90], [10, 90]], value: 3, name: left}
 
-    or `grid`, rows and columns between three round black targets. Ctrl-C stops; what was tracked is kept.
+    or `grid`, rows and columns between three round black targets; LAYOUTS.md tells what else. Ctrl-C stops;
+    what was tracked is kept.
     """
     with stage_bars() as progress:
         done = retrack(

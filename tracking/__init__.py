@@ -12,12 +12,17 @@ from tracking.errors import (
 )
 from tracking.export import EXPORTERS, export
 from tracking.layouts import LAYOUTS, Layout, Regions, open_layout
+from tracking.layouts.check import Problem, check_regions
+from tracking.layouts.finding import draw_regions, find_regions
+from tracking.layouts.written import LayoutFile
 from tracking.monitor import TrackSummary, monitor
 from tracking.overlay import draw
 from tracking.points import COLUMNS, POINT, Points, Status
+from tracking.polygons import circle_through
+from tracking.realign import Realignment, realign
 from tracking.results import Results, ResultWriter, RunInfo, open_results, repair_results
 from tracking.retrack import Retracked, median_image, retrack
-from tracking.roi import ROI
+from tracking.roi import ROI, Part
 from tracking.score import Score, score
 from tracking.targets import find_targets
 from tracking.trackers import TRACKERS, Tracker
@@ -32,7 +37,11 @@ __all__ = [
     "EmptyRecordingError",
     "Layout",
     "LayoutError",
+    "LayoutFile",
+    "Part",
     "Points",
+    "Problem",
+    "Realignment",
     "RegionError",
     "Regions",
     "ResultExistsError",
@@ -48,13 +57,18 @@ __all__ = [
     "TrackSummary",
     "Tracker",
     "TrackingError",
+    "check_regions",
+    "circle_through",
     "draw",
+    "draw_regions",
     "export",
+    "find_regions",
     "find_targets",
     "median_image",
     "monitor",
     "open_layout",
     "open_results",
+    "realign",
     "repair_results",
     "retrack",
     "score",

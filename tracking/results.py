@@ -18,7 +18,7 @@ import numpy.typing as npt
 from imgstore import Frame, __version__
 from tracking.errors import ResultExistsError, ResultFileError
 from tracking.points import COLUMNS, POINT, Column, Points
-from tracking.roi import ROI
+from tracking.roi import ROI, Part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +52,7 @@ _ROI = np.dtype(
         ("corners", "<i4"),
     ]
 )
+_PART = np.dtype([("roi", "<u2"), ("name", _TEXT["name"]), ("first_corner", "<i4"), ("corners", "<i4")])
 _EVENT = np.dtype(
     [
         ("time", "<f8"),
@@ -249,12 +250,16 @@ class Results:
     def rois(self) -> list[ROI]:
         """The regions, in the order of their numbers."""
         corners = self._file["polygons"][:]
+        parts: dict[int, list[Part]] = {}
+        for row in self._file["parts"][:] if "parts" in self._file else ():  # older files have none
+            parts.setdefault(int(row["roi"]), []).append(Part(row["name"].decode(), _corners(corners, row)))
         return [
             ROI(
-                corners[row["first_corner"] : row["first_corner"] + row["corners"]],
+                _corners(corners, row),
                 int(row["number"]),
                 int(row["value"]),
                 row["name"].decode(),
+                tuple(parts.get(int(row["number"]), ())),
             )
             for row in self._file["rois"][:]
         ]
@@ -381,16 +386,32 @@ def _write_info(file: h5py.File, info: RunInfo) -> None:
 
 
 def _write_regions(file: h5py.File, rois: list[ROI], targets: npt.NDArray[np.float64] | None) -> None:
-    rows, first = [], 0
+    rows, parts, polygons, first = [], [], [], 0
     for roi in rois:
-        name = roi.name.encode()[:64].decode(errors="ignore").encode()
-        rows.append((roi.number, roi.value, name, *roi.rectangle, first, len(roi.polygon)))
+        rows.append((roi.number, roi.value, _short(roi.name), *roi.rectangle, first, len(roi.polygon)))
+        polygons.append(roi.polygon)
         first += len(roi.polygon)
+    for roi in rois:
+        for part in roi.parts:
+            parts.append((roi.number, _short(part.name), first, len(part.polygon)))
+            polygons.append(part.polygon)
+            first += len(part.polygon)
     file.create_dataset("rois", data=np.array(rows, _ROI))
-    polygons = file.create_dataset("polygons", data=np.concatenate([roi.polygon for roi in rois]))
-    polygons.attrs["meaning"] = "corners of all regions, x then y, px; /rois says which are whose"
+    named = file.create_dataset("parts", data=np.array(parts, _PART))
+    named.attrs["meaning"] = "named parts of regions, such as a light half"
+    corners = file.create_dataset("polygons", data=np.concatenate(polygons))
+    corners.attrs["meaning"] = "corners of all regions and parts, x then y, px; /rois and /parts say whose"
     marks = file.create_dataset("targets", data=np.empty((0, 2)) if targets is None else targets)
     marks.attrs["meaning"] = "what the regions hang on, x then y, px"
+
+
+def _corners(corners: npt.NDArray[np.float64], row: np.void) -> npt.NDArray[np.float64]:
+    return corners[row["first_corner"] : row["first_corner"] + row["corners"]]
+
+
+def _short(name: str) -> bytes:
+    """Return a name in the room that the file has for it."""
+    return name.encode()[:64].decode(errors="ignore").encode()
 
 
 def _table(

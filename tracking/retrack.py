@@ -15,6 +15,7 @@ from imgstore import FrameSequence, StoreReader
 from tracking.background import learn_preparation, sample_frames, to_grey
 from tracking.errors import ResultExistsError
 from tracking.layouts import Regions, open_layout
+from tracking.layouts.finding import find_regions
 from tracking.monitor import TrackSummary, monitor
 from tracking.results import SUFFIX, ResultWriter, RunInfo, open_results
 from tracking.trackers import TRACKERS
@@ -66,7 +67,7 @@ def retrack(
     frames = imgstore.open_source(source)
     try:
         path = _result_path(Path(source), tracker, out, force=force)
-        regions = finder.find(median_image(frames))
+        regions = find_regions(finder, median_image(frames), path.parent)
         background = running.prepare(frames, regions.rois, _stage(progress, "looking"))
         info = replace(
             _info(source, frames, tracker, dict(running.settings), layout), mm_per_pixel=regions.mm_per_pixel

@@ -21,7 +21,7 @@ from tests.imgstore.test_video import write_video
 from tests.tools.commands import run
 
 COMMANDS = (
-    *("cameras", "doctor", "rig", "camera"),
+    *("cameras", "doctor", "rig", "camera", "layout"),
     *("demo", "record", "import", "info", "frame", "cut", "convert", "export-video", "export-tiff"),
     *("timecodes", "extra"),
     *("track", "plot", "export", "verify", "repair"),
