@@ -2,6 +2,7 @@
 
 from tracking.errors import (
     EmptyRecordingError,
+    ImportFileError,
     LayoutError,
     RegionError,
     ResultExistsError,
@@ -10,7 +11,8 @@ from tracking.errors import (
     TargetsNotFoundError,
     TrackingError,
 )
-from tracking.export import EXPORTERS, export
+from tracking.export import EXPORTERS, Export, export
+from tracking.importing import IMPORTERS, ImportedTracks, import_tracks
 from tracking.layouts import LAYOUTS, Layout, Regions, open_layout
 from tracking.monitor import TrackSummary, monitor
 from tracking.overlay import draw
@@ -25,11 +27,15 @@ from tracking.trackers import TRACKERS, Tracker
 __all__ = [
     "COLUMNS",
     "EXPORTERS",
+    "IMPORTERS",
     "LAYOUTS",
     "POINT",
     "ROI",
     "TRACKERS",
     "EmptyRecordingError",
+    "Export",
+    "ImportFileError",
+    "ImportedTracks",
     "Layout",
     "LayoutError",
     "Points",
@@ -51,6 +57,7 @@ __all__ = [
     "draw",
     "export",
     "find_targets",
+    "import_tracks",
     "median_image",
     "monitor",
     "open_layout",
