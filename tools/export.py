@@ -8,18 +8,6 @@ import typer
 import tracking
 from tools.console import err, parse_pairs, show
 
-_FORMATS = """
-    ending    format           what                                              needs
-
-    .csv      csv              a row per animal and frame, for anything
-    .parquet  parquet          the same, with types, for pandas, polars, R      'ethostore[parquet]'
-    .db       ethoscope        ethoscope's file, for ethoscopy and rethomics
-    .nwb      nwb              Neurodata Without Borders, for archives          'ethostore[nwb]'
-    .h5       sleap-analysis   SLEAP's analysis file
-    .slp      slp              SLEAP's project file, for its viewer, sleap-io
-    .nc       movement         netCDF for the package movement
-"""
-
 
 def export(
     result: Annotated[Path, typer.Argument(help="Result file (*.tracks.h5).")],
@@ -51,6 +39,25 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
+    """Write a result in another format.
+
+    The ending of the file names it. What is in brackets needs `pip install 'ethostore[NAME]'`:
+
+        .csv      csv             a row per animal and frame, for anything
+        .parquet  parquet         the same with types, for pandas, polars, R [parquet]
+        .db       ethoscope       ethoscope's file, for ethoscopy and rethomics
+        .nwb      nwb             Neurodata Without Borders, for archives [nwb]
+        .h5       sleap-analysis  SLEAP's analysis file, for movement and MATLAB
+        .slp      slp             SLEAP's project file, for its viewer and sleap-io
+        .nc       movement        netCDF for the package movement, with real times
+
+    tracking/EXPORT.md says what each keeps and what not. Positions are in pixels of the frame, times in
+    seconds since the Unix epoch, unless a format has its own.
+
+        ethostore export flies.tracks.h5 --to flies.parquet
+
+        ethostore export flies.tracks.h5 --to all/ --format ethoscope --set machine_name=ETHOSCOPE_014
+    """
     if (to is None) == (out is None):
         raise typer.BadParameter("give one file to write, with --to")
     done = tracking.export(
@@ -66,16 +73,3 @@ def export(
     show({"written": str(done.path)}, as_json=False)
     for what in done.left_out:
         err.print(f"without {what}", markup=False)
-
-
-export.__doc__ = f"""Write a result in another format.
-
-    \b
-{_FORMATS}
-    pip install 'ethostore[NAME]' brings what a format needs. tracking/EXPORT.md says what each format keeps.
-    Positions are in pixels of the frame, times in seconds since the Unix epoch, unless a format has its own.
-
-        ethostore export flies.tracks.h5 --to flies.parquet
-
-        ethostore export flies.tracks.h5 --to results/ --format ethoscope --set machine_name=ETHOSCOPE_014
-    """

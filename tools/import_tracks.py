@@ -50,11 +50,11 @@ def import_tracks(
 ) -> None:
     """Make a result file of what another program found in a recording, to plot and compare it.
 
+    What the other program does not say, such as a length or a score, is NaN.
+
         ethostore import-tracks 2026-11-21_10-00-00_014.db --source arena.mp4 --set delay=0.05
 
         ethostore import-tracks mouse_tracktor.csv --source mouse.mp4
-
-    What the other program does not say, such as a length or a score, is NaN.
     """
     done = tracking.import_tracks(
         file,

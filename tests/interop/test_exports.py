@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import imgstore
-from tests.tracking.made import START, frame_times, make_points, make_recording, make_result
-from tracking import EXPORTERS, export
+from tests.tracking.made import ROIS, START, frame_times, make_points, make_recording, make_result
+from tracking import EXPORTERS, ROI, export
 
 PYTHON = os.environ.get("ETHOSTORE_INTEROP_PYTHON")
 
@@ -62,34 +62,34 @@ print(json.dumps({
     "rows": [len(one), len(two), len(five)], "every": every.groupby("id").size().to_dict(),
     "interacted": int(one.has_interacted.sum()), "start": about["date_time"].timestamp(),
     "class": about["class"], "targets": about["target_coordinates"], "slept": len(slept),
-    "asleep": slept.groupby("id")["moving"].mean().to_dict(),
+    "asleep": slept.groupby("id")["asleep"].mean().to_dict(),
 }))
 """
 
 
 def test_ethoscopy_loads_every_region_with_its_times(tmp_path):
-    count = 3000  # sleep is told from minutes
-    times = START + np.arange(count) / 10
+    count = 2400  # sleep is told from 1000 s or more
+    times = START + np.arange(count) / 2
     points = make_points(count)
     for n, table in enumerate(points):
-        table["x"][0] = 20 + n % 60
-    path = make_result(tmp_path / "a.tracks.h5", count=count, times=times, points=points)
+        table["x"][0] = 20 + 4 * (n % 60)
+    rois = [ROI(roi.polygon * (4, 1), roi.number) for roi in ROIS]  # ethoscopy sees all move in short ones
+    path = make_result(tmp_path / "a.tracks.h5", count=count, times=times, points=points, rois=rois)
     settings = {"machine_name": "E_014", "machine_id": "014" + "a" * 29}
     export(path, tmp_path / "results", format="ethoscope", settings=settings)
     seen = outside(ETHOSCOPY, tmp_path)
     assert seen["ids"] == [f"2026-01-02_03-04-05_014aaa|{n:02d}" for n in (1, 2, 5)]
     assert seen["rows"] == [count - 3, count, 0]
     kept = np.array([n for n in range(count) if not 10 <= n <= 12])
-    np.testing.assert_allclose(seen["t"], kept / 10, atol=1e-3)
-    np.testing.assert_allclose(seen["x"], (10 + kept % 60) / 100)
-    assert seen["still"] == [0.4]
+    np.testing.assert_allclose(seen["t"], kept / 2, atol=1e-3)
+    np.testing.assert_allclose(seen["x"], (4 * (kept % 60) - 20) / 397)
+    assert seen["still"] == [10 / 397]
     assert seen["interacted"] == 1
     assert seen["start"] == pytest.approx(START, abs=1e-3)
     assert seen["class"] == "DefaultStimulator"
     assert seen["targets"] == [[1.5, 2.5], [3.5, 4.5], [5.5, 6.5]]
     assert set(seen["every"]) == set(seen["ids"][:2])
-    assert seen["asleep"][seen["ids"][0]] > 0.9  # it moves
-    assert seen["asleep"][seen["ids"][1]] == 0  # it rests
+    assert [seen["asleep"][name] for name in seen["ids"][:2]] == [0, 1]  # one moves, one rests
 
 
 SLEAP = """

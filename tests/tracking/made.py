@@ -52,9 +52,7 @@ def make_points(count, animals=((1, 1), (2, 1))):
     return every
 
 
-def make_result(
-    path, source="/nowhere/a.store", count=60, *, times=None, points=None, uuid="0123456789abcdef" * 2
-):
+def make_result(path, source="/nowhere/a.store", count=60, *, times=None, points=None, rois=ROIS):
     """Write a result; `points` is a list of tables, written after all frames if they are not one each."""
     times = frame_times(count) if times is None else times
     points = make_points(count) if points is None else points
@@ -64,11 +62,11 @@ def make_result(
         "archive",
         {"samples": 60, "share": float("nan")},
         "a.yaml",
-        uuid,
+        "0123456789abcdef" * 2,
         "Europe/Vienna",
         0.5,
     )
-    with ResultWriter(path, info, ROIS, np.array([(1.5, 2.5), (3.5, 4.5), (5.5, 6.5)])) as results:
+    with ResultWriter(path, info, rois, np.array([(1.5, 2.5), (3.5, 4.5), (5.5, 6.5)])) as results:
         image = np.empty((0, 0), np.uint8)
         for index, time in enumerate(times):
             results.append(Frame(image, index, index, float(time)), new_points())
