@@ -2,12 +2,12 @@
 
 import json
 import os
-import subprocess
 
 import numpy as np
 import pytest
 
 import imgstore
+from tests.interop.apart import run_apart
 from tests.tracking.made import ROIS, START, frame_times, make_points, make_recording, make_result
 from tracking import EXPORTERS, ROI, export
 
@@ -25,16 +25,7 @@ X = 20.25 + np.arange(60)
 
 def outside(script, *arguments):
     """Run a script with those packages, far from ours, and return what it prints last, as JSON."""
-    done = subprocess.run(
-        [PYTHON, "-E", "-W", "ignore", "-c", script, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd="/",
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return json.loads(run_apart(PYTHON, script, *arguments).strip().splitlines()[-1])
 
 
 @pytest.fixture

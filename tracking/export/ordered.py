@@ -127,7 +127,7 @@ def column_of(points: Points, tracks: list[Track]) -> npt.NDArray[np.int64]:
 
 def _identities(points: Points) -> npt.NDArray[np.int64]:
     """Return who the points are; 0, nobody in particular, counts as the first."""
-    return np.maximum(points["identity"], 1).astype(np.int64)
+    return np.asarray(np.maximum(points["identity"], 1), np.int64)
 
 
 def spread(piece: Piece, tracks: list[Track], name: str) -> npt.NDArray[np.float64]:
