@@ -21,6 +21,7 @@ def write_ethoscope(
     """
     with closing(sqlite3.connect(path)) as base:
         base.executescript(
+            "PRAGMA journal_mode = WAL;"
             "CREATE TABLE METADATA (field CHAR(100), value TEXT);"
             "CREATE TABLE ROI_MAP (roi_idx SMALLINT, roi_value SMALLINT, x SMALLINT, y SMALLINT, w SMALLINT, "
             "h SMALLINT);"
@@ -49,6 +50,7 @@ def test_an_ethoscope_file_alone_says_when_its_frames_were(tmp_path):
     path = write_ethoscope(tmp_path / "a.db", {1: [(0, 3, 4, "0"), (500, 4, 4, "1")], 2: [(500, 9, 9, "0")]})
     done = import_tracks(path)
     assert done.path == tmp_path / "a.tracks.h5"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.db", "a.tracks.h5"]
     with open_results(done.path) as results:
         table = results.table()
         assert results.frames["time"].tolist() == [START, START + 0.5]

@@ -45,7 +45,7 @@ class EthoscopeFile:
     def __init__(self, path: Path, settings: Mapping[str, object]) -> None:
         self._settings = parse_settings(EthoscopeImportSettings, settings)
         self._path = path
-        self._base = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        self._base = _connect(path)
         try:
             self._metadata = dict(self._base.execute("SELECT field, value FROM METADATA"))
             self._rois = self._read_rois()
@@ -128,6 +128,14 @@ class EthoscopeFile:
                 points["identity"], last_time, order = _identities(values, last_time, order)
             known = np.isfinite(values[:, :3]).all(axis=1)
             yield Found(points[known], values[known, 0] / 1000 + self._settings.delay)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open a file, which may lie in a folder that cannot be written to, and leave nothing beside it."""
+    log = path.with_name(f"{path.name}-wal")
+    unfinished = log.exists() and log.stat().st_size > 0
+    mode = "mode=ro" if unfinished else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True)
 
 
 def _rectangle(number: int, value: int, x: int, y: int, width: int, height: int) -> ROI:
