@@ -22,6 +22,7 @@ from tools.export_video import export_video
 from tools.extra import extra
 from tools.frame import frame
 from tools.import_ import import_
+from tools.import_tracks import import_tracks
 from tools.info import info
 from tools.layout import layout
 from tools.plot import plot
@@ -59,6 +60,7 @@ for command in (
     track,
     plot,
     export,
+    import_tracks,
     verify,
     repair,
 ):

@@ -2,6 +2,7 @@
 
 from tracking.errors import (
     EmptyRecordingError,
+    ImportFileError,
     LayoutError,
     RegionError,
     ResultExistsError,
@@ -10,7 +11,8 @@ from tracking.errors import (
     TargetsNotFoundError,
     TrackingError,
 )
-from tracking.export import EXPORTERS, export
+from tracking.export import EXPORTERS, Export, export
+from tracking.importing import IMPORTERS, ImportedTracks, import_tracks
 from tracking.layouts import LAYOUTS, Layout, Regions, open_layout
 from tracking.layouts.check import Problem, check_regions
 from tracking.layouts.finding import draw_regions, find_regions
@@ -30,11 +32,15 @@ from tracking.trackers import TRACKERS, Tracker
 __all__ = [
     "COLUMNS",
     "EXPORTERS",
+    "IMPORTERS",
     "LAYOUTS",
     "POINT",
     "ROI",
     "TRACKERS",
     "EmptyRecordingError",
+    "Export",
+    "ImportFileError",
+    "ImportedTracks",
     "Layout",
     "LayoutError",
     "LayoutFile",
@@ -64,6 +70,7 @@ __all__ = [
     "export",
     "find_regions",
     "find_targets",
+    "import_tracks",
     "median_image",
     "monitor",
     "open_layout",

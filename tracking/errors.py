@@ -46,3 +46,7 @@ class ResultFileError(TrackingError, ValueError):
 
 class EmptyRecordingError(TrackingError, ValueError):
     """There are no frames to track in."""
+
+
+class ImportFileError(TrackingError, ValueError):
+    """A file of another program is none, or a broken one, or does not fit the recording."""

@@ -306,6 +306,14 @@ class Results:
             points = np.asarray(stored[start : start + rows])
             yield _joined(points, self.frames)
 
+    def count(self, table: str) -> int:
+        """Return how many rows "frames" or "points" has by now; a growing file gets more."""
+        return len(self._file[table])
+
+    def read(self, table: str, start: int, stop: int) -> npt.NDArray[np.void]:
+        """Return some rows of "frames" or "points", as they were written."""
+        return np.asarray(self._file[table][start:stop])
+
     def close(self) -> None:
         """Let go of the file. Closing twice is harmless."""
         self._file.close()

@@ -35,6 +35,8 @@ def parse_settings(kind: type[T], given: Mapping[str, object]) -> T:
 
 
 def _parse(name: str, value: object, kind: type) -> object:
+    if kind is str:
+        return str(value).strip()
     text = str(value).strip().lower()
     try:
         if kind is bool:

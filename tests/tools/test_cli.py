@@ -24,7 +24,7 @@ COMMANDS = (
     *("cameras", "doctor", "rig", "camera", "layout"),
     *("demo", "record", "import", "info", "frame", "cut", "convert", "export-video", "export-tiff"),
     *("timecodes", "extra"),
-    *("track", "plot", "export", "verify", "repair"),
+    *("track", "plot", "export", "import-tracks", "verify", "repair"),
 )
 
 
@@ -392,6 +392,22 @@ def test_exports_and_plots_come_from_the_command_line(demo, tmp_path):
     fails("plot", result, "a.pdf", cwd=tmp_path, says="exists already")
 
 
+def test_tracks_go_to_an_ethoscope_file_and_back(demo, tmp_path):
+    name = ("--set", "machine_name=E_014")
+    asked = ("export", demo["files"]["result"], "--to", "all", "--format", "ethoscope", *name, "--json")
+    written = json.loads(ethostore(*asked, cwd=tmp_path).stdout)
+    assert written["left_out"] == []
+    path = tmp_path / written["written"]
+    assert path.match("all/*/E_014/*/*.db")
+    back = ("import-tracks", path, "--source", demo["files"]["store"], "--out", "back.tracks.h5", "--json")
+    facts = json.loads(ethostore(*back, cwd=tmp_path).stdout)
+    with tracking.open_results(demo["files"]["result"]) as results:
+        assert facts["points"] == len(results.points)
+        assert facts["frames"] == len(results.frames)
+    fails(*back, cwd=tmp_path, says="exists already")
+    fails("export", path, cwd=tmp_path, says="give one file to write, with --to", code=2)
+
+
 def test_errors_say_in_one_line_what_to_do_and_leave_nothing(demo, tmp_path):
     store = demo["files"]["store"]
     (tmp_path / "text.mp4").write_text("this is text")
@@ -423,7 +439,7 @@ def test_errors_say_in_one_line_what_to_do_and_leave_nothing(demo, tmp_path):
         (("record", "simulated", store, "--frames", 3), "a store already"),
         (("plot", "text.mp4", "a.png"), "no result file"),
         (("export", "nowhere.tracks.h5", "a.csv"), "does not exist"),
-        (("export", demo["files"]["result"], "a.xlsx"), "known: .csv, .parquet"),
+        (("export", demo["files"]["result"], "a.xlsx"), "known: .csv, .db, .h5"),
     ):
         fails(*arguments, cwd=tmp_path, says=says)
     assert sorted(tmp_path.rglob("*")) == before

@@ -199,7 +199,7 @@ def test_a_result_without_points_exports_its_columns(tmp_path, ending):
 
 def test_an_unknown_ending_says_which_there_are(tmp_path):
     path = write(tmp_path / "a.tracks.h5")
-    with pytest.raises(UnknownNameError, match=r"\.csv, \.parquet"):
+    with pytest.raises(UnknownNameError, match=r"\.csv, \.db.*\.parquet.*sleap-analysis"):
         export(path, tmp_path / "a.xlsx")
     with pytest.raises(UnknownNameError, match=r"\.png"):
         plots.plot(path, tmp_path / "a.gif")
