@@ -208,12 +208,6 @@ class CameraSpec:
         realtime = self.source.partition(":")[0] in _MADE_UP
         return CameraSettings(self.size, self.rate, self.colour, realtime, options=self.options)
 
-    def chunk_frames(self, rate: float | None) -> int | None:
-        """Return the frames per chunk at frames per second; None for the format's own default."""
-        if self.chunk_s is None or rate is None:
-            return self.chunksize
-        return max(1, round(self.chunk_s * rate))
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:

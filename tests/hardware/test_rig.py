@@ -340,12 +340,7 @@ def test_values_made_in_python_are_checked_the_same_way():
         RigSpec(cameras=(CameraSpec("a", "opencv:0"), CameraSpec("b", "opencv:0")), name="run")
 
 
-def test_a_camera_says_its_chunks_and_queue_in_frames():
-    assert camera(chunk_s=10).chunk_frames(25.0) == 250
-    assert camera(chunk_s=10).chunk_frames(0.01) == 1
-    assert camera(chunk_s=10).chunk_frames(None) is None
-    assert camera(chunksize=7).chunk_frames(25.0) == 7
-    assert camera().chunk_frames(25.0) is None
+def test_a_camera_says_its_queue_in_frames():
     spec = FrameSpec((500, 1000, 3), np.dtype(np.uint16))
     assert camera(queue="30 MB").queue.length(spec) == 10
     assert camera(queue="1 MB").queue.length(spec) == 1
