@@ -290,6 +290,8 @@ class Acquisition:
             except Full:
                 continue
             return
+        self._losses += entry.losses  # the frame is of after the end, but not what was lost before it
+        self._notes += entry.notes
 
     def _entry(self, frame: CameraFrame | None) -> Entry:
         """Return what goes into the queue, with all that happened since the last."""

@@ -31,6 +31,7 @@ from hardware import (
     StoreSpec,
     open_camera,
 )
+from hardware.acquisition import Acquisition
 from hardware.losses import Loss, merged
 from imgstore import ChunkError, Frame, FrameSpec, StoreExistsError
 
@@ -698,6 +699,18 @@ def test_a_limit_of_bytes_ends_the_recording():
     )
     assert recorder.run().stopped_by == "limit"
     assert len(written) == 2
+
+
+def test_what_was_lost_before_a_frame_that_comes_too_late_counts():
+    late = threading.Event()
+    camera = ScriptedCamera([0, ("bad", 1), late.set, 2])
+    camera.start()
+    acquisition = Acquisition(camera, queue_frames=1, silence_s=5.0)
+    acquisition.start()
+    late.wait()  # the queue is full: 2 waits until it is too late
+    acquisition.stop()
+    losses = [loss for entry in acquisition.entries() if entry for loss in entry.losses]
+    assert [(loss.first, loss.last, loss.cause) for loss in losses] == [(1, 1, "buffer")]
 
 
 def test_a_tap_gets_every_frame_even_if_the_queue_is_full():
