@@ -33,18 +33,19 @@ def record_rig(file: Path, answers: Mapping[str, object], *, wait: bool, as_json
     known = {**answers, **_ask(rig, answers)}
     run = {"run": {"name": rig.name, "id": uuid.uuid4().hex}}
     zone = rig.schedule.timezone
+    by_clock = rig.schedule.daily is not None  # seconds of all windows, and what is between them
     first: float | None = None
     code, after = 0, time.time()
     with terminated() as stop:
         while True:
             window = next_window(rig.schedule, max(after, time.time()), zone)
             is_awaited = window.start > time.time()
-            ends = None if first is None else rig.limits.ends(first, zone)
+            ends = None if first is None else rig.limits.ends(first, zone, seconds=by_clock)
             if (ends is not None and window.start >= ends) or not _wait_until(window.start, stop, as_json):
                 break
             began = max(window.start, time.time())
             first = began if first is None else first
-            ends = rig.limits.ends(first, zone)
+            ends = rig.limits.ends(first, zone, seconds=by_clock)
             until = min((moment for moment in (ends, window.stop) if moment is not None), default=None)
             jobs = rig_jobs(rig, began, until, zone, {**known, **run}, at_once=not wait)
             outcomes = _record_window(jobs, stop, as_json=as_json, is_awaited=is_awaited)
