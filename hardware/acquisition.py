@@ -27,6 +27,7 @@ _CLOCK_INTERVAL_S = 1.0
 _CLOCK_STEP_S = 0.05  # what the clocks differ by without anybody having set one
 _NICENESS = -10  # of the thread: the camera waits for nobody, all others can wait for a moment
 _ANSWER_S = 10.0  # that a camera may take to let go of the thread
+_STUCK_S = 15.0  # in one and the same read, which should take a tenth of a second; drivers have limits of ten
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +78,23 @@ class Acquisition:
         self._taps = taps
         self._drop_cause = drop_cause
         self._queue: Queue[Entry] = Queue(queue_frames)
-        self._numbering = Numbering()
+        self._numbering = Numbering(None)
         self._losses: list[Loss] = []
         self._notes: list[Note] = []
         self._wall = wall or WallClock()
         self._clock_looked_at = 0.0
         self._clock_step = 0.0
         self._lost_since: float | None = None
+        self._reads = 0  # how often the camera was asked for a frame
+        self._reading: int | None = None  # which of these it has not answered yet
+        self._asked_to_stop_at: float | None = None
         self._stop = threading.Event()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="acquisition", daemon=True)
         self._spec: FrameSpec | None = None
         self.error: Exception | None = None
         self.tap_error: Exception | None = None
+        self.is_stuck = False
         self.state: CameraState = "running"
         self.taken = 0
 
@@ -106,10 +111,13 @@ class Acquisition:
     def start(self) -> None:
         """Begin to read; the camera is started."""
         self._spec = self._camera.spec
+        self._numbering = Numbering(self._camera.rate)
         self._thread.start()
 
     def request_stop(self) -> None:
         """Let no more frames in."""
+        if self._asked_to_stop_at is None:
+            self._asked_to_stop_at = time.monotonic()
         self._stop.set()
 
     def stop(self) -> None:
@@ -117,28 +125,54 @@ class Acquisition:
         self.request_stop()
         if self._thread.ident is None:
             return  # it was never started
-        self._thread.join(_ANSWER_S)
+        self._thread.join(0 if self.is_stuck else self._patience_left())
         if self._thread.is_alive():
-            raise CameraTimeoutError(f"the camera did not answer for {_ANSWER_S:g} s; unplug it")
+            self.is_stuck = True
+            raise self.error or _stuck_error(_ANSWER_S)
 
     def entries(self) -> Iterator[Entry | None]:
         """Yield what is queued, in order, until the thread has ended and all is given; None to wait for more.
 
-        Once the thread was asked to stop it is not waited for longer than the camera may take.
+        Once the thread was asked to stop it is not waited for longer than the camera may take; nor is a
+        camera that does not come back from one read, which is an `error` then.
         """
-        deadline: float | None = None
+        idle = _Idle()
         while True:
             finished = self._done.is_set()  # looked at before the queue: nothing comes in after it
             try:
                 yield self._queue.get(block=not finished, timeout=_POLL_S)
             except Empty:
-                if finished or (deadline is not None and time.monotonic() > deadline):
+                if finished:
                     break
-                if self._stop.is_set() and deadline is None:
-                    deadline = time.monotonic() + _ANSWER_S
+                stuck_s = idle.looked(self._reading)
+                if self._patience_left() <= 0 or stuck_s > max(self._silence_s, _STUCK_S):
+                    self._abandon(max(stuck_s, _ANSWER_S))
+                    break
                 yield None
-        if self._done.is_set() and (self._losses or self._notes):
+        if self._losses or self._notes:
             yield self._entry(None)
+
+    def _patience_left(self) -> float:
+        """Return how many more seconds the camera may take to let go of the thread."""
+        if self._asked_to_stop_at is None:
+            return _ANSWER_S
+        return max(self._asked_to_stop_at + _ANSWER_S - time.monotonic(), 0)
+
+    def _abandon(self, seconds: float) -> None:
+        """Give up a thread that is stuck in the camera, for so long: nothing ends it but the process' end."""
+        self._stop.set()
+        self.is_stuck = True
+        self.state = "lost"
+        self.error = _stuck_error(seconds)
+        self._note("camera_lost", reason=str(self.error))
+        self._lose_rest()
+
+    def _lose_rest(self) -> None:
+        """Note what a live camera that is away would have given from its last frame to the end."""
+        ended = time.monotonic() if self._asked_to_stop_at is None else self._asked_to_stop_at
+        missed = self._numbering.missed_until(int(ended * 1e9))
+        if self._camera.live and missed is not None:
+            add_loss(self._losses, missed)
 
     def _run(self) -> None:
         _go_first()
@@ -148,6 +182,8 @@ class Acquisition:
         except Exception as exc:  # noqa: BLE001  # raised by the recorder, in the caller's thread
             self.error = exc
         finally:
+            if self._lost_since is not None and not self.is_stuck:
+                self._lose_rest()
             self.state = "ended"
             self._done.set()
 
@@ -156,6 +192,7 @@ class Acquisition:
         waits_since = time.monotonic()
         while not self._stop.is_set():
             self._watch_clock()
+            self._reads = self._reading = self._reads + 1
             try:
                 return self._camera.read(_POLL_S)
             except CameraTimeoutError as exc:
@@ -164,6 +201,8 @@ class Acquisition:
                 lost: HardwareError = exc
             except CaptureError as exc:
                 lost = exc
+            finally:
+                self._reading = None
             if not self._camera.live:
                 raise lost
             self._restart(lost)
@@ -219,7 +258,7 @@ class Acquisition:
         if lost is not None:
             add_loss(self._losses, lost)
         if placed.incomplete:
-            add_loss(self._losses, Loss("buffer", placed.number, placed.number, placed.time))
+            add_loss(self._losses, Loss.of("buffer", placed))
             return
         self._show(placed)
         if self._camera.live:
@@ -239,7 +278,7 @@ class Acquisition:
 
     def _put_at_once(self, frame: CameraFrame) -> None:
         if self._queue.full():  # nobody else puts anything in
-            add_loss(self._losses, Loss(self._drop_cause(), frame.number, frame.number, frame.time))
+            add_loss(self._losses, Loss.of(self._drop_cause(), frame))
         else:
             self._queue.put_nowait(self._entry(frame))
 
@@ -251,6 +290,8 @@ class Acquisition:
             except Full:
                 continue
             return
+        self._losses += entry.losses  # the frame is of after the end, but not what was lost before it
+        self._notes += entry.notes
 
     def _entry(self, frame: CameraFrame | None) -> Entry:
         """Return what goes into the queue, with all that happened since the last."""
@@ -271,6 +312,31 @@ class Acquisition:
         if abs(step - self._clock_step) > _CLOCK_STEP_S:
             self._note("clock_step", seconds=round(step - self._clock_step, 6))
             self._clock_step = step
+
+
+class _Idle:
+    """Counts for how long a camera has been in one and the same read.
+
+    It adds up waits that were served, not the time that passed: in a process that was stopped as a whole,
+    or got no processor, nobody is stuck.
+    """
+
+    def __init__(self) -> None:
+        self._reading: int | None = None
+        self._waits = 0
+
+    def looked(self, reading: int | None) -> float:
+        """Return for how many seconds the camera has been in a read; which it is, None if in none."""
+        self._waits = self._waits + 1 if reading is not None and reading == self._reading else 0
+        self._reading = reading
+        return self._waits * _POLL_S
+
+
+def _stuck_error(seconds: float) -> CameraTimeoutError:
+    return CameraTimeoutError(
+        f"the camera is stuck: its driver has not answered for {seconds:.0f} s. What came before is in the "
+        "store; unplug the camera, plug it in again, and record into a new one"
+    )
 
 
 def _go_first() -> None:

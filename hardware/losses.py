@@ -1,14 +1,21 @@
 """Frames that were lost, each counted once by what lost it, and what else happens beside the frames."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
+from imgstore import Frame
+
 Cause: TypeAlias = Literal["camera", "buffer", "queue", "encoder", "disk"]
 """What lost a frame: the camera or its cable did not deliver it; it came with parts missing; the queue was
-full, since the sinks were too slow; the encoder refused it; the disk refused it, or was full."""
+full, since the sinks were too slow; the encoder refused it; the disk refused it, was full, or had taken it
+and did not keep it."""
 
 CAUSES: tuple[Cause, ...] = get_args(Cause)
+
+TIME_SLACK_S = 1e-6
+"""Unix times are no more exact than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +42,46 @@ class Loss:
     ----------
     cause : what lost them.
     first, last : their numbers.
-    time : when the last of them was noticed, seconds since the Unix epoch.
+    began, time : when the first and the last of them would have been taken, seconds since the Unix epoch.
     estimated : whether how many they are follows from the time that passed, since nobody counted them.
     """
 
     cause: Cause
     first: int
     last: int
+    began: float
     time: float
     estimated: bool = False
+
+    @classmethod
+    def of(cls, cause: Cause, frame: Frame) -> "Loss":
+        """Return the loss of a frame that came."""
+        return cls(cause, int(frame.number), int(frame.number), frame.time, frame.time)
 
     @property
     def count(self) -> int:
         """How many they are."""
         return self.last - self.first + 1
+
+    def within(self, since: float, until: float) -> "Loss | None":
+        """Return those of them from `since` on and before `until`, as if they came evenly; None for none."""
+        span = self.time - self.began
+        if self.count == 1 or span <= 0:
+            return self if since - TIME_SLACK_S <= self.time < until - TIME_SLACK_S else None
+        step = span / (self.count - 1)
+        start, stop = (
+            math.ceil(min(max((moment - TIME_SLACK_S - self.began) / step, 0), self.count))
+            for moment in (since, until)
+        )
+        if start >= stop:
+            return None
+        return replace(
+            self,
+            first=self.first + start,
+            last=self.first + stop - 1,
+            began=self.began + start * step,
+            time=self.began + (stop - 1) * step,
+        )
 
     def note(self) -> Note:
         """Return what is written down of it."""
@@ -73,6 +106,14 @@ def add_loss(losses: list[Loss], loss: Loss) -> None:
         losses.append(loss)
 
 
+def merged(losses: Sequence[Loss]) -> list[Loss]:
+    """Return losses in order, those as one that go on where the one before ends."""
+    joined: list[Loss] = []
+    for loss in losses:
+        add_loss(joined, loss)
+    return joined
+
+
 @runtime_checkable
 class EventSink(Protocol):
     """A sink that also keeps what happened beside the frames, as the writer of a store does."""
@@ -87,3 +128,14 @@ class RecordSink(Protocol):
 
     def append_extra(self, record: Mapping[str, object], /) -> None:
         """Write a record beside the last frame."""
+
+
+@runtime_checkable
+class KeepingSink(Protocol):
+    """A sink that knows which of the frames that it took the disk did not keep, as a store does."""
+
+    def settle(self) -> None:
+        """Finish what is in hand, so that it is known what is kept of it. Raises ChunkError."""
+
+    def unkept(self) -> Sequence[Loss]:
+        """Return what it had taken and is not there, as far as that is known; each frame once."""

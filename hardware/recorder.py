@@ -80,6 +80,7 @@ class Recorder:
         self._wall = wall
         self._commands: SimpleQueue[Command] = SimpleQueue()
         self._session: Session | None = None
+        self._acquisition: Acquisition | None = None
 
     @property
     def summary(self) -> RecordSummary | None:
@@ -123,20 +124,21 @@ class Recorder:
         Raises
         ------
         HardwareError
-            The camera cannot be started, or failed and was given up: CameraTimeoutError, CaptureError ...
+            The camera cannot be started, failed and was given up, or is stuck: CameraTimeoutError,
+            CaptureError ... A thread that is stuck in a camera is left behind.
         Exception
             Whatever a sink raises: ChunkError after a disk has refused for ten seconds, or an encoder a
             hundred frames.
         """
         with deferred_interrupt() as interrupt, ExitStack() as stack:  # which undoes the last first
             self._camera.start()
-            stack.callback(self._camera.stop)
+            stack.callback(self._stop_camera)
             taps = [] if self._open_taps is None else list(self._open_taps(self._camera.spec))
             for tap in taps:
                 stack.callback(tap.close)
             queue_frames = self._queue_frames or self._queue_length(self._camera.spec)
             sinks = Sinks(self._open_sinks, self._camera.spec)
-            acquisition = Acquisition(
+            acquisition = self._acquisition = Acquisition(
                 self._camera,
                 queue_frames=queue_frames,
                 silence_s=self._silence_s,
@@ -173,6 +175,11 @@ class Recorder:
             if session.progress_error is not None:
                 raise session.progress_error
         return session.summary()
+
+    def _stop_camera(self) -> None:
+        """Let go of the camera, unless a thread is stuck in it: the call would be, too."""
+        if self._acquisition is None or not self._acquisition.is_stuck:
+            self._camera.stop()
 
     def _queue_length(self, spec: FrameSpec) -> int:
         frames = self._memory // (math.prod(spec.shape) * spec.dtype.itemsize)

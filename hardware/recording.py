@@ -109,20 +109,22 @@ class RecordProgress:
 
 @dataclass(frozen=True, slots=True)
 class RecordSummary:
-    """What a recording came to: `captured == frames + dropped`.
+    """What a recording came to: `captured == frames + dropped`, whether or not that could be written down.
 
     Attributes
     ----------
-    frames : written.
+    frames : written, into all stores, and kept by their disks.
     lost : how many frames each cause lost while saving.
     seconds : from the start to the end, by the clock on the wall.
     stopped_by : why it ended; None if something failed.
+    unwritten : how many events, gaps among them, could not be written down.
     """
 
     frames: int
     seconds: float
     lost: Mapping[Cause, int]
     stopped_by: StoppedBy | None
+    unwritten: int = 0
 
     @property
     def dropped(self) -> int:

@@ -17,13 +17,14 @@ from typing import Literal, TypeAlias
 from hardware.errors import HardwareError, SettingError
 from hardware.job import CameraJob, renamed
 from hardware.recorder import Recorder
-from hardware.recording import RecordProgress, RecordSummary, StopFlag
+from hardware.recording import RecordLimit, RecordProgress, RecordSummary, StopFlag
 from imgstore import ImgstoreError, deferred_interrupt
 
 RigProgress: TypeAlias = Callable[[Mapping[str, RecordProgress]], None]
 """Called with how far each camera is, a few times a second."""
 
 _POLL_S = 0.1
+_LEAST_S = 0.001
 _READY_S = 15.0  # that cameras may take to give their first frame before the others start without them
 _AHEAD_NS = 100_000_000  # from the order to start to the common start: all processes have it by then
 _END_S = 60.0  # that a process may take to write what is queued
@@ -144,12 +145,16 @@ class _Hand:
         self._error: str | None = None
         self._orders: list[_Order] = []  # that a process which is started again has to hear, too
         self._is_ending = False
+        self._began_ns = 0  # saving, by the monotonic clock
+        self._told = 0  # frames that the process has written, as far as is known
+        self._frames = 0  # the same of those before it, which died
 
     def start(self) -> None:
         """Start the process."""
         self._attempt += 1
+        self._told = 0
         job = renamed(self.job, self._attempt)
-        job = replace(job, saving=replace(job.saving, at_once=False))
+        job = replace(job, saving=replace(job.saving, at_once=False), limit=self._limit_left())
         self._stores += [store.path for store in job.stores]
         spawn = multiprocessing.get_context("spawn")
         self.connection, other = spawn.Pipe()
@@ -165,10 +170,22 @@ class _Hand:
         for order in self._orders:
             self._send(order)
 
+    def _limit_left(self) -> RecordLimit:
+        """Return when the camera is complete, less what a process that died has recorded of it."""
+        limit = self.job.limit
+        if self._frames and limit.frames is not None:
+            limit = replace(limit, frames=max(limit.frames - self._frames, 1))
+        if self._began_ns and limit.seconds is not None:
+            since = (time.monotonic_ns() - self._began_ns) / 1e9
+            limit = replace(limit, seconds=max(limit.seconds - since, _LEAST_S))
+        return limit
+
     def order(self, order: _Order) -> None:
         """Tell the process what to do."""
         if order[0] in ("start", "stop_saving"):
             self._orders = [order]
+        if order[0] == "start" and not self._began_ns:
+            self._began_ns = order[2]
         self._is_ending |= order[0] == "end"
         if self.is_running:
             self._send(order)
@@ -179,7 +196,7 @@ class _Hand:
             while self.connection.poll():
                 said = self.connection.recv()
                 if isinstance(said, RecordProgress):
-                    self.progress = said
+                    self.progress, self._told = said, said.frames
                 else:
                     self._summary, self._error = said
         except (EOFError, OSError):
@@ -207,6 +224,7 @@ class _Hand:
             return
         killed = code is not None and code < 0
         if killed and not self._is_ending and self._attempt < _MOST_ATTEMPTS:
+            self._frames += self._told
             self.start()
         else:
             how = signal.Signals(-code).name if code is not None and killed else f"exit code {code}"

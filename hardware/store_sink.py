@@ -10,6 +10,7 @@ import numpy as np
 import imgstore
 from hardware.errors import SettingError
 from hardware.frame import CameraFrame
+from hardware.losses import Loss, merged
 from hardware.overlay import caption, frame_text
 from imgstore import DEFAULT_FORMAT, Frame, FrameSpec, StreamWriter
 
@@ -28,7 +29,7 @@ class StoreSpec:
     ----------
     path : folder that does not exist yet.
     format, settings, chunksize : see `imgstore.create`.
-    chunk_s : seconds in a chunk, instead of `chunksize`.
+    chunk_s : seconds in a chunk by the times of its frames, instead of `chunksize`.
     metadata : what to keep in `metadata.yaml`.
     crop : x, y, width and height of the part of each frame that is kept, in pixels; None for all of it.
     part : which of how many parts side by side, of what `crop` leaves: (0, 2) is the left one of two
@@ -64,7 +65,7 @@ class StoreSink:
     spec : of the frames as they come.
     rate : of the camera, frames per second; None if unknown.
 
-    Raises what `imgstore.create` raises, and SettingError for a chunk in seconds of a camera without a rate.
+    Raises what `imgstore.create` raises.
     """
 
     def __init__(self, store: StoreSpec, spec: FrameSpec, rate: float | None) -> None:
@@ -80,6 +81,7 @@ class StoreSink:
             format=store.format,
             settings=store.settings,
             chunksize=_chunksize(store, rate),
+            chunk_seconds=store.chunk_s,
             metadata=store.metadata,
         )
         self._device: StreamWriter | None = None
@@ -112,6 +114,15 @@ class StoreSink:
     def append_extra(self, record: Mapping[str, object]) -> None:
         """Write a record beside the last frame. Raises ChunkError, TypeError."""
         self._writer.append_extra(record)
+
+    def settle(self) -> None:
+        """Finish the chunk in hand. Raises ChunkError."""
+        self._writer.settle()
+
+    def unkept(self) -> list[Loss]:
+        """Return what the store had taken and its disk did not keep; see `StoreWriter.unkept`."""
+        found = self._writer.unkept()
+        return merged([Loss("disk", number, number, time, time) for number, time in found])
 
     def close(self) -> None:
         """Finish the store. Closing twice is harmless."""
@@ -152,11 +163,7 @@ def _kept(store: StoreSpec, spec: FrameSpec) -> tuple[slice, slice]:
 
 
 def _chunksize(store: StoreSpec, rate: float | None) -> int | None:
-    if store.chunk_s is None:
+    """Return the frames of a chunk; of one in seconds, how many it will hold if the camera keeps its rate."""
+    if store.chunk_s is None or not rate or not math.isfinite(rate):
         return store.chunksize
-    if not rate:
-        raise SettingError(
-            f"a chunk of {store.chunk_s:g} s cannot be counted: the camera does not say its rate; "
-            "ask it for one, or give the frames of a chunk"
-        )
     return max(round(store.chunk_s * rate), 1)

@@ -1,9 +1,10 @@
 """The chunk being written: images, journal, extra data, and in the end its index."""
 
+import math
 import os
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import numpy as np
 
 from imgstore.errors import ChunkError
 from imgstore.extra import EXTRA_SUFFIX, ExtraWriter
-from imgstore.formats import ChunkFormat, FormatSettings
+from imgstore.formats import ChunkFormat, ChunkReader, FormatSettings
 from imgstore.frame import Frame, FrameSpec
 from imgstore.index import ChunkIndex, save_chunk_index
-from imgstore.journal import Journal
+from imgstore.journal import Journal, load_journal
 from imgstore.layout import VIDEO_SUFFIXES, chunk_name, journal_path, sync
 
 
@@ -35,6 +36,26 @@ def index_stem(root: Path, chunk: int, suffix: str) -> Path:
     """Return where the files beside a chunk lie, without their endings."""
     path = root / chunk_name(chunk)
     return path if suffix else path / "index"
+
+
+def count_held(path: Path, journal: ChunkIndex, chunk_format: ChunkFormat, spec: FrameSpec) -> int:
+    """Return how many frames, from the first on, both the journal and the images of a chunk hold.
+
+    Raises ChunkError if there is nothing that can be opened.
+    """
+    with closing(chunk_format.open_reader(path, spec)) as reader:
+        count = min(len(journal.numbers), len(reader))
+        while count and not _readable(reader, count - 1):
+            count -= 1
+    return count
+
+
+def _readable(reader: ChunkReader, offset: int) -> bool:
+    try:
+        reader.read(offset)
+    except ChunkError:
+        return False
+    return True
 
 
 class OpenChunk:
@@ -63,6 +84,8 @@ class OpenChunk:
     ) -> None:
         self._root = root
         self._number = number
+        self._format = chunk_format
+        self._spec = spec
         self._suffix = chunk_format.suffix
         self._store = store
         self._path = chunk_path(root, number, self._suffix)
@@ -91,6 +114,11 @@ class OpenChunk:
     def number(self) -> int:
         """Of the chunk in its store."""
         return self._number
+
+    @property
+    def began(self) -> float:
+        """Time of its first frame; NaN before that."""
+        return self._times[0] if self._times else math.nan
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -166,6 +194,15 @@ class OpenChunk:
     def _save_index(self) -> None:
         index = ChunkIndex(np.array(self._numbers, np.int64), np.array(self._times, np.float64))
         save_chunk_index(self._stem.with_name(self._stem.name + ".npz"), index, self._store)
+
+    def unkept(self) -> ChunkIndex:
+        """Return the frames that were appended and cannot be read; of a chunk that could not be finished."""
+        try:
+            journal = load_journal(journal_path(self._root, self._number))
+            held = count_held(self._path, journal, self._format, self._format.kept(self._spec))
+        except (ChunkError, OSError):
+            held = 0
+        return ChunkIndex(np.array(self._numbers[held:], np.int64), np.array(self._times[held:], np.float64))
 
     def discard(self) -> None:
         """Remove a chunk that no frame was appended to; records beside it stay. Raises ChunkError."""

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
 from imgstore.cache import CachedIndex, load_cache, save_cache, vouch_for_cache
-from imgstore.chunk import chunk_path, index_stem
+from imgstore.chunk import chunk_path, count_held, index_stem
 from imgstore.errors import ChunkError
-from imgstore.formats import ChunkFormat, ChunkReader
+from imgstore.formats import ChunkFormat
 from imgstore.index import ChunkIndex, StoreIndex, join_indexes, load_chunk_index
 from imgstore.journal import load_journal
 from imgstore.layout import (
@@ -153,10 +152,7 @@ class _Search:
                 raise
             return finished, True
         try:
-            with closing(self._format.open_reader(path, self._metadata.stored_spec)) as reader:
-                count = min(len(journal.numbers), len(reader))
-                while count and not _readable(reader, count - 1):
-                    count -= 1
+            count = count_held(path, journal, self._format, self._metadata.stored_spec)
         except ChunkError as exc:
             count = 0
             if len(journal.numbers) > 1:  # a single frame may still be on its way to the disk
@@ -196,14 +192,6 @@ def missing_chunks(listing: Listing) -> Iterator[range]:
         if chunk > upcoming:
             yield range(upcoming, chunk)
         upcoming = chunk + 1
-
-
-def _readable(reader: ChunkReader, offset: int) -> bool:
-    try:
-        reader.read(offset)
-    except ChunkError:
-        return False
-    return True
 
 
 def is_empty_chunk(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """`metadata.yaml`: parse, check, dump. Nothing else reads it."""
 
+import math
 import os
 import re
 import uuid
@@ -27,6 +28,7 @@ from imgstore.layout import METADATA_FILENAME, open_plain, read_whole, replacing
 from imgstore.safe_yaml import MAX_BYTES, parse_yaml
 
 STORE_KEY = "__store"
+CHUNK_SECONDS = "chunk_seconds"
 VERSION = 2
 
 DIRECTORY_CLASS = "DirectoryImgStore"
@@ -78,6 +80,11 @@ class StoreMetadata:
     settings: FormatSettings | None = None
     user: Mapping[str, Any] = field(default_factory=dict)
     store: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def chunk_seconds(self) -> float | None:
+        """Seconds per chunk; None if `chunksize` counts."""
+        return chunk_seconds_of(self.store)
 
 
 def find_metadata(path: Path) -> Path:
@@ -260,6 +267,12 @@ def _settings(content: object) -> FormatSettings | None:
         return parse_settings(content)
     except ValueError as exc:  # a SettingsError, or of Python, which prints no number of thousands of digits
         raise MetadataError(f"its settings are broken: {str(exc)[:_LONGEST_NAME]}") from exc
+
+
+def chunk_seconds_of(store: Mapping[str, Any]) -> float | None:
+    """Return the seconds per chunk that a store section says; None if chunks are counted in frames."""
+    value = store.get(CHUNK_SECONDS)
+    return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None
 
 
 def _chunksize(value: object) -> int:

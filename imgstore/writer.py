@@ -1,8 +1,10 @@
 """Append frames to a new store, rolling from chunk to chunk."""
 
+import math
 import os
 import threading
 import time as clock
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -16,18 +18,34 @@ import numpy.typing as npt
 from imgstore.checksums import ChecksumRecorder, keep_checksums
 from imgstore.chunk import OpenChunk
 from imgstore.encoding import check_encoding
-from imgstore.errors import ChunkError, ClosedError, FrameFormatError, NotAStoreError, StoreExistsError
+from imgstore.errors import (
+    ChunkError,
+    ClosedError,
+    FrameFormatError,
+    NotAStoreError,
+    SettingsError,
+    StoreExistsError,
+)
 from imgstore.events import Event, EventLog
 from imgstore.extra import stamp
 from imgstore.formats import FORMATS, ChunkFormat, FormatSettings
 from imgstore.frame import Frame, FrameSpec
+from imgstore.index import ChunkIndex
 from imgstore.layout import METADATA_FILENAME, StoreLock
-from imgstore.metadata import STORE_KEY, StoreMetadata, new_metadata, save_metadata
+from imgstore.metadata import (
+    CHUNK_SECONDS,
+    STORE_KEY,
+    StoreMetadata,
+    chunk_seconds_of,
+    new_metadata,
+    save_metadata,
+)
 from imgstore.streams import Streams, StreamWriter
 
 DEFAULT_FORMAT = "h264/mkv"
 
 _OPEN_NEXT_AT = 0.9  # of a chunk
+_TIME_SLACK_S = 1e-6  # Unix times are no more exact than that
 _SYNC_INTERVAL_S = 0.8  # with the time that it takes, a second
 
 
@@ -42,6 +60,7 @@ def create(
     metadata: Mapping[str, Any] | None = None,
     encoding: str | None = None,
     checksums: bool = True,
+    chunk_seconds: float | None = None,
 ) -> "StoreWriter":
     """Make a new store and return its writer.
 
@@ -59,6 +78,8 @@ def create(
         on reading; `shape` is the one that they come in.
     checksums : write down a checksum of every file of a finished chunk, by which `verify` tells whether it is
         still what was written. A thread computes them; `append` never waits for it.
+    chunk_seconds : a chunk ends before the first frame whose time is so much later than that of its first,
+        however many frames that are. `chunksize` then is only what the metadata says.
 
     Raises
     ------
@@ -75,6 +96,8 @@ def create(
     chunk_format.check(spec)  # what cannot be kept at all is told before what is wrong with the settings
     chosen = chunk_format.settings(spec, settings)
     content = describe(chunk_format, spec, chosen, chunksize, metadata or {}, encoding, stacklevel=3)
+    if chunk_seconds is not None:
+        content[STORE_KEY][CHUNK_SECONDS] = _checked_seconds(chunk_seconds)
     root = Path(path)
     _make_folder(root)
     lock = StoreLock(root)
@@ -154,6 +177,7 @@ class StoreWriter:
         self._settings = settings
         self._store = store
         self._chunksize = int(store["chunksize"])
+        self._chunk_s = chunk_seconds_of(store)
         self._lock = lock
         self._process = os.getpid()
         self._closed = False
@@ -163,6 +187,8 @@ class StoreWriter:
         self._chunk: OpenChunk | None = None
         self._next: Future[OpenChunk] | None = None
         self._finishing: Future[None] | None = None
+        self._is_settled = False
+        self._unkept: deque[ChunkIndex] = deque()
         self._helper = ThreadPoolExecutor(1, "store-writer")
         self._streams = Streams(root, chunk_format.suffix)
         self._checksums = ChecksumRecorder(root, chunk_format.suffix)
@@ -199,11 +225,11 @@ class StoreWriter:
         if not isinstance(frame, Frame):
             raise TypeError(f"append takes Frame(image, index, number, time), not {type(frame).__name__}")
         frame = self._checked(frame)
-        chunk = self._current()
+        chunk = self._current(frame.time)
         chunk.append(frame)
         self._last = frame
         self._count += 1
-        if self._next is None and len(chunk) >= _OPEN_NEXT_AT * self._chunksize:
+        if self._next is None and self._is_full(chunk, frame.time, _OPEN_NEXT_AT):
             self._next = self._helper.submit(self._open, self._chunks)
 
     def _checked(self, frame: Frame) -> Frame:
@@ -226,7 +252,7 @@ class StoreWriter:
         """
         self._check()
         number, time = (int(self._last.number), float(self._last.time)) if self._last else (None, None)
-        self._current(roll=False).append_extra(stamp(record, number, time, self._count - 1))
+        self._current().append_extra(stamp(record, number, time, self._count - 1))
 
     def append_event(self, kind: str, time: float | None = None, **detail: object) -> None:
         """Write down what happened, from any thread; once this returns, it survives the death of the process.
@@ -283,6 +309,27 @@ class StoreWriter:
         """Have the checksums of a chunk recorded that the caller has put in place. Returns at once."""
         self._checksums.record(chunk)
 
+    def settle(self) -> None:
+        """Finish the chunk in hand now; a frame that is appended later begins another.
+
+        Raises ChunkError as `close` does.
+        """
+        self._check_mine()
+        self._is_settled |= self._chunk is not None
+        self._finish_last()
+
+    def unkept(self) -> list[tuple[int, float]]:
+        """Return number and time of frames that `append` had taken and that the disk then did not keep.
+
+        It is known once their chunk is finished: a while after the disk failed, or by `settle` or `close`.
+        Each frame is returned once.
+        """
+        found: list[tuple[int, float]] = []
+        while self._unkept:
+            index = self._unkept.popleft()
+            found += zip(index.numbers.tolist(), index.times.tolist(), strict=True)
+        return found
+
     def close(self) -> None:
         """Finish the last chunk and let go of the store. Closing twice is harmless.
 
@@ -335,18 +382,28 @@ class StoreWriter:
                 "cannot append, but can make a store of its own"
             )
 
-    def _current(self, *, roll: bool = True) -> OpenChunk:
-        """Return the chunk to append to, a new one if there is none or (`roll`) if it is full."""
+    def _current(self, time: float | None = None) -> OpenChunk:
+        """Return the chunk to append to, a new one if there is none or it is full for a frame of `time`."""
         chunk = self._chunk
-        if chunk is not None and (chunk.broken or (roll and len(chunk) >= self._chunksize)):
+        if chunk is not None and (chunk.broken or (time is not None and self._is_full(chunk, time))):
             self._wait_for_finishing()  # of one before, if it takes longer than to fill a chunk
             self._streams.roll(self._chunks, self._count)
             self._finishing = self._helper.submit(self._finish, chunk)
             chunk = self._chunk = None
         if chunk is None:
-            chunk = self._chunk = self._opened()
+            chunk = self._opened()
+            if self._is_settled:
+                self._streams.roll(self._chunks, self._count)
+                self._is_settled = False
+            self._chunk = chunk
             self._chunks += 1
         return chunk
+
+    def _is_full(self, chunk: OpenChunk, time: float, share: float = 1.0) -> bool:
+        """Return whether a chunk holds all that belongs into it, or a share of that, before `time`."""
+        if self._chunk_s is None:
+            return len(chunk) >= share * self._chunksize
+        return time - chunk.began >= share * self._chunk_s - _TIME_SLACK_S
 
     def _opened(self) -> OpenChunk:
         """Return the next chunk, opened beforehand or now, when what went wrong before may be over."""
@@ -360,7 +417,13 @@ class StoreWriter:
         return OpenChunk(self._root, number, self._format, self._spec, self._settings, self._store)
 
     def _finish(self, chunk: OpenChunk) -> None:
-        chunk.finish()
+        try:
+            chunk.finish()
+        except ChunkError:
+            self._unkept.append(chunk.unkept())
+            raise
+        if chunk.broken:
+            self._unkept.append(chunk.unkept())
         self._checksums.record(chunk.number)
 
     def _finish_last(self) -> None:
@@ -428,6 +491,13 @@ def rewrite(root: Path, metadata: StoreMetadata) -> StoreWriter:
     chunk_format = FORMATS.get(metadata.format)
     settings = metadata.settings or chunk_format.settings(metadata.stored_spec)
     return StoreWriter(root, metadata.stored_spec, chunk_format, settings, metadata.store, lock)
+
+
+def _checked_seconds(seconds: float) -> float:
+    """Return a plain number. Raises SettingsError."""
+    if not 0 < seconds < math.inf:
+        raise SettingsError(f"a chunk lasts more than 0 seconds and not for ever, not {seconds!r}")
+    return float(seconds)
 
 
 def _check_new(root: Path) -> None:

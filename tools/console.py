@@ -1,21 +1,51 @@
 """What all subcommands share: how facts, progress and errors look."""
 
+import errno
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import TextIO
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 _LATEST_S = 1e11  # the year 5138
+_GONE = (errno.EPIPE, errno.EIO, errno.ENXIO)  # what a pipe without a reader says, and a closed terminal
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Raise BrokenPipeError, as all that prints: whether that is a failure is the command's to say."""
+        raise  # it is called where the error was caught
+
+
+out = _Console(highlight=False, soft_wrap=True)
+err = _Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def perhaps_unheard(stream: TextIO) -> Iterator[None]:
+    """Print what is no failure if nobody reads it any more: the pipe has no reader, the terminal is closed.
+
+    Parameters
+    ----------
+    stream : to which the body prints; once it is found to be closed, all that is printed to it is dropped.
+    """
+    try:
+        yield
+        stream.flush()
+    except OSError as exc:
+        if exc.errno not in _GONE:
+            raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def show(facts: Mapping[str, object], *, as_json: bool) -> None:

@@ -108,6 +108,7 @@ def summarize(reader: StoreReader) -> dict[str, Any]:
         "rate_hz": None,
         "chunks": len(reader.chunks),
         "chunksize": metadata.chunksize,
+        "chunk_seconds": metadata.chunk_seconds,
         "bytes": folder_size(reader.path),
         "created": metadata.created.astimezone(metadata.timezone).isoformat(),
         "timezone": metadata.timezone.key,
@@ -232,6 +233,11 @@ def _event_text(event: dict[str, Any]) -> str:
     return f"{event['kind']} at {event['time']}{detail and f' ({detail})'}"
 
 
+def _chunk_text(facts: dict[str, Any]) -> str:
+    seconds = facts["chunk_seconds"]
+    return f"{facts['chunksize']} frames" if seconds is None else duration_text(seconds)
+
+
 def _readable(facts: dict[str, Any]) -> dict[str, object]:
     rows, columns, *channels = facts["shape"]
     rate = f"{facts['rate_hz']:.4g} frames/s" if facts["rate_hz"] else "unknown"
@@ -245,7 +251,7 @@ def _readable(facts: dict[str, Any]) -> dict[str, object]:
         **_event_lines(facts["events"]),
         "times": f"{facts['first_time']} to {facts['last_time']} ({facts['timezone']})",
         "duration": f"{duration_text(facts['duration_s'])} at {rate}",
-        "chunks": f"{facts['chunks']} of up to {facts['chunksize']} frames",
+        "chunks": f"{facts['chunks']} of up to {_chunk_text(facts)}",
         "size": size_text(facts["bytes"]),
         "created": facts["created"],
         "uuid": facts["uuid"],

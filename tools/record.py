@@ -60,7 +60,10 @@ def record(
         ),
     ] = None,
     chunk_seconds: Annotated[
-        float | None, typer.Option(rich_help_panel="The store", help="Seconds per chunk, instead.")
+        float | None,
+        typer.Option(
+            rich_help_panel="The store", help="Seconds per chunk, by the times of its frames, instead."
+        ),
     ] = None,
     meta: Annotated[
         list[str] | None,

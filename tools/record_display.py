@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hardware import RecordProgress
-from tools.console import duration_text, err, json_text, size_text
+from tools.console import duration_text, err, json_text, perhaps_unheard, size_text
 
 Watch: TypeAlias = Callable[[Mapping[str, RecordProgress]], None]
 """Takes how far each camera is, by its name."""
@@ -55,13 +55,18 @@ def display(asked: Mapping[str, float | None], *, as_json: bool) -> Iterator[Wat
         with _every(_LINE_INTERVAL_S, _print_lines) as watch:
             yield watch
     else:
-        with Live(console=err, auto_refresh=False, transient=True) as live:
+        live = Live(console=err, auto_refresh=False, transient=True)
+        live.start()
 
-            def show(progress: Mapping[str, RecordProgress]) -> None:
-                live.update(Group(_table(progress, asked), _KEYS), refresh=True)
+        def show(progress: Mapping[str, RecordProgress]) -> None:
+            live.update(Group(_table(progress, asked), _KEYS), refresh=True)
 
+        try:
             with _every(_TABLE_INTERVAL_S, show) as watch:
                 yield watch
+        finally:
+            with perhaps_unheard(sys.stderr):
+                live.stop()
 
 
 def json_event(kind: str, facts: Mapping[str, object]) -> None:

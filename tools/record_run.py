@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from hardware import CameraJob, HardwareError, Outcome, RecordProgress, RigRecorder, RigSpec
 from imgstore import ImgstoreError
-from tools.console import duration_text, err, folder_size, out, show, size_text
+from tools.console import duration_text, err, folder_size, out, perhaps_unheard, show, size_text
 from tools.preview import check_display, previews
 from tools.record_display import Watch, display, keys
 from tools.record_display import json_event as json_event
@@ -78,13 +78,12 @@ def _run_jobs(
 
 def tell(outcomes: Mapping[str, Outcome], *, as_json: bool) -> None:
     """Print what became of each camera."""
-    try:
+    with perhaps_unheard(sys.stdout):  # the exit code says it all the same
         _tell(outcomes, as_json=as_json)
-    except BrokenPipeError:  # nobody listens any more; the exit code says it all the same
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    for name, outcome in outcomes.items():
-        if outcome.error is not None:
-            err.print(f"[bold red]error:[/] {escape(name)}: {escape(outcome.error)}")
+    with perhaps_unheard(sys.stderr):
+        for name, outcome in outcomes.items():
+            if outcome.error is not None:
+                err.print(f"[bold red]error:[/] {escape(name)}: {escape(outcome.error)}")
 
 
 def _tell(outcomes: Mapping[str, Outcome], *, as_json: bool) -> None:
@@ -103,7 +102,8 @@ def exit_code(outcomes: Mapping[str, Outcome], allow_lost: Mapping[str, float]) 
         return 1
     for name, outcome in outcomes.items():
         if outcome.summary is not None and outcome.summary.dropped > allow_lost.get(name, 0):
-            err.print("frames were lost; `ethostore info` says which and why")
+            with perhaps_unheard(sys.stderr):
+                err.print("frames were lost; `ethostore info` says which and why")
             return LOST_FRAMES
     return 0
 
@@ -117,6 +117,7 @@ def _facts(outcome: Outcome) -> dict[str, object]:
         "captured": summary.captured if summary else None,
         "dropped": summary.dropped if summary else None,
         "lost": dict(summary.lost) if summary else None,
+        "unwritten_events": summary.unwritten if summary else None,
         "seconds": round(summary.seconds, 3) if summary else None,
         "bytes": sum(folder_size(path) for path in outcome.stores),
         "stopped_by": summary.stopped_by if summary else None,
@@ -133,6 +134,10 @@ def _readable(name: str | None, outcome: Outcome) -> dict[str, object]:
         return facts
     lost = ", ".join(f"{cause} {count}" for cause, count in summary.lost.items() if count)
     facts["frames"] = f"{summary.frames}, {summary.dropped} lost" + (f" ({lost})" if lost else "")
+    if summary.unwritten:
+        facts["events"] = (
+            f"{summary.unwritten} could not be written down, gaps perhaps: this sum has them all"
+        )
     facts["took"] = duration_text(summary.seconds)
     facts["size"] = size_text(sum(folder_size(path) for path in outcome.stores))
     facts["ended by"] = "an error" if summary.stopped_by is None else _REASONS[summary.stopped_by]
@@ -160,10 +165,15 @@ def allowed(rig: RigSpec) -> dict[str, float]:
 
 @contextmanager
 def terminated() -> Iterator[threading.Event]:
-    """Set an event when the system asks to end: the machine shuts down, or the terminal is closed."""
+    """Set an event when the system asks to end: the machine shuts down, or the terminal is closed.
+
+    Under `nohup`, which has the closed terminal ignored, it stays ignored.
+    """
     asked = threading.Event()
     before = {
-        number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGTERM, signal.SIGHUP)
+        number: signal.signal(number, lambda *_: asked.set())
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         yield asked

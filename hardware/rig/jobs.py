@@ -23,7 +23,7 @@ def rig_jobs(
     Parameters
     ----------
     began : Unix time at which the recording, or its window, begins; it names the stores.
-    ends : Unix time at which it ends, whatever the limits; None if no clock ends it.
+    ends : Unix time at which it ends, whatever the other limits; None if no clock ends it.
     zone : in which the names of stores say the time.
     metadata : to keep in all stores, over what the rig says: answers to what it asks, the run's id.
     at_once : whether saving begins by itself.
@@ -36,6 +36,7 @@ def rig_jobs(
             camera.camera_settings,
             limit=RecordLimit(
                 frames=rig.limits.frames,
+                seconds=None if rig.schedule.daily else rig.limits.seconds,
                 bytes=None if rig.limits.size is None else max(rig.limits.size // len(rig.cameras), 1),
                 until=ends,
             ),

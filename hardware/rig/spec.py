@@ -208,12 +208,6 @@ class CameraSpec:
         realtime = self.source.partition(":")[0] in _MADE_UP
         return CameraSettings(self.size, self.rate, self.colour, realtime, options=self.options)
 
-    def chunk_frames(self, rate: float | None) -> int | None:
-        """Return the frames per chunk at frames per second; None for the format's own default."""
-        if self.chunk_s is None or rate is None:
-            return self.chunksize
-        return max(1, round(self.chunk_s * rate))
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -222,7 +216,7 @@ class Limits:
     Attributes
     ----------
     frames : of every camera.
-    seconds : since it began.
+    seconds : since saving began; in windows of a schedule, since the first of them did.
     size : bytes of all stores together.
     until : a moment, without a zone local, or a time of day, which is the next after the beginning.
     """
@@ -235,10 +229,13 @@ class Limits:
     def __post_init__(self) -> None:
         check_fields(self)
 
-    def ends(self, began: float, zone: ZoneInfo) -> float | None:
-        """Return the Unix time at which a recording that began at `began` ends; None if no clock ends it."""
+    def ends(self, began: float, zone: ZoneInfo, *, seconds: bool = True) -> float | None:
+        """Return the Unix time at which a recording that began at `began` ends; None if no clock ends it.
+
+        `seconds` says whether the limit of that name counts, too.
+        """
         ends = []
-        if self.seconds is not None:
+        if seconds and self.seconds is not None:
             ends.append(began + self.seconds)
         if isinstance(self.until, datetime):
             ends.append(unix_time(self.until, zone))

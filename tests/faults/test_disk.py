@@ -64,6 +64,14 @@ def check_frames(path, numbers):
         return held
 
 
+def check_unkept(writer, appended, held):
+    """Raise AssertionError unless a closed writer knows which of the appended frames the disk lacks."""
+    unkept = writer.unkept()
+    assert sorted([*held, *(number for number, _ in unkept)]) == list(appended)
+    assert all(time == number / 25 for number, time in unkept)
+    assert writer.unkept() == []
+
+
 @pytest.fixture
 def disk() -> Iterator[Path]:
     """A disk of 2 MB."""
@@ -125,6 +133,7 @@ def test_a_full_disk_is_told_and_what_was_there_stays(disk, fmt, chunksize):
         writer.close()
     held = check_frames(path, range(taken))
     assert taken - len(held) < A_SECOND
+    check_unkept(writer, range(taken), held)
     subprocess.run(["mount", "-o", "remount,size=32m", disk], check=True)
     assert not imgstore.repair(path).problems
     assert check_frames(path, range(taken)) == held
@@ -151,6 +160,7 @@ def test_when_there_is_room_again_the_writer_goes_on(disk, fmt):
     held = check_frames(path, [*range(taken), *range(5000, 5050)])
     assert held[-50:] == list(range(5000, 5050))
     assert taken + 50 - len(held) < A_SECOND
+    check_unkept(writer, [*range(taken), *range(5000, 5050)], held)
 
 
 @pytest.mark.parametrize("fmt", [name for name in FORMATS_HERE if "/" in name])
@@ -166,6 +176,7 @@ def test_a_video_that_cannot_grow_is_told_and_the_next_chunk_goes_on(tmp_path, f
         writer.close()
     held = check_frames(path, range(taken + 3))
     assert held[-2:] == [taken + 1, taken + 2]
+    check_unkept(writer, [*range(taken), taken + 1, taken + 2], held)
     assert taken + 2 - len(held) < A_SECOND
     assert not imgstore.repair(path).problems
     assert check_frames(path, range(taken + 3)) == held
@@ -183,6 +194,7 @@ def test_a_removed_folder_is_told_within_a_second_of_frames(tmp_path, fmt):
     assert str(tmp_path / "a") in str(error)
     with suppress(ChunkError):
         writer.close()
+    check_unkept(writer, range(1 + taken), [])
 
 
 @needs_root

@@ -1,6 +1,7 @@
 """From camera to sinks: in order, complete, and ended cleanly whatever happens."""
 
 import errno
+import math
 import signal
 import threading
 import time
@@ -8,6 +9,8 @@ from itertools import chain, pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import imgstore
 from hardware import (
@@ -28,6 +31,8 @@ from hardware import (
     StoreSpec,
     open_camera,
 )
+from hardware.acquisition import Acquisition
+from hardware.losses import Loss, merged
 from imgstore import ChunkError, Frame, FrameSpec, StoreExistsError
 
 
@@ -445,7 +450,7 @@ def test_saving_starts_and_ends_at_times():
     )
     summary = recorder.run()
     assert sink.numbers == [22, *range(24, 30)]
-    assert gaps(sink) == [(23, 23, "camera")]
+    assert gaps(sink) == [(21, 21, "camera"), (23, 23, "camera")]  # 20 was before
     assert summary.stopped_by == "limit"
 
 
@@ -457,6 +462,70 @@ def test_a_mark_is_written_down():
     )
     recorder.run()
     assert sink.of("mark") == [{"text": "light on"}]
+
+
+@pytest.mark.parametrize("limit", [{"seconds": 1.0}, {"until": 101.0}])
+def test_of_what_was_lost_across_the_end_the_part_before_it_counts(limit):
+    sink = ListSink()
+    camera = ScriptedCamera([0, 1, 2, ("bad", 3), ("bad", 4), 20, 21], live=True)
+    summary = Recorder(camera, lambda spec: [sink], limit=RecordLimit(**limit)).run()
+    assert gaps(sink) == [(3, 4, "buffer"), (5, 9, "camera")]
+    check_all_accounted_for(sink, summary)
+
+
+def test_of_a_backlog_at_the_end_what_is_of_before_it_counts():
+    ended = threading.Event()
+    sink = ListSink(at=0, action=ended.wait)
+    summary = Recorder(
+        ScriptedCamera([*range(100), ended.set, lambda: time.sleep(0.5), 100], live=True),
+        lambda spec: [sink],
+        queue_frames=8,
+        limit=RecordLimit(seconds=5.0),
+    ).run()
+    assert summary.captured == 50
+    assert summary.lost["queue"] >= 50 - 8 - 1
+    check_all_accounted_for(sink, summary)
+
+
+def test_what_was_lost_before_saving_was_stopped_counts_and_what_was_lost_after_does_not():
+    recorder = None
+
+    def ask(what):
+        return lambda: getattr(recorder, what)("a test")
+
+    script = [0, ("bad", 1), ask("stop_saving"), 5, 8, ask("start_saving"), 9, 11]
+    sink, camera = ListSink(), ScriptedCamera(script, live=True)
+    camera.rate = 0.001  # between frames there is time enough for any machine
+    recorder = Recorder(camera, lambda spec: [sink])
+    summary = recorder.run()
+    assert sink.numbers == [0, 9, 11]
+    assert gaps(sink) == [(1, 1, "buffer"), (2, 4, "camera"), (10, 10, "camera")]
+    assert summary.captured == 8
+
+
+def test_what_was_lost_before_saving_began_does_not_count():
+    recorder = None
+    script = [0, 1, lambda: recorder.start_saving("a test"), 50, 52]
+    sink, camera = ListSink(), ScriptedCamera(script)
+    camera.rate = 0.001  # see above
+    recorder = Recorder(camera, lambda spec: [sink], saving=Saving(at_once=False))
+    summary = recorder.run()
+    assert sink.numbers == [50, 52]
+    assert gaps(sink) == [(51, 51, "camera")]
+    assert summary.captured == 3
+
+
+@given(
+    count=st.integers(1, 10**9),
+    span=st.floats(0, 1e6),
+    moments=st.lists(st.floats(-1e6, 3e6), min_size=1, max_size=4),
+)
+def test_a_loss_is_parted_without_loss(count, span, moments):
+    loss = Loss("camera", 7, 6 + count, 1e6, 1e6 + span)
+    edges = [-math.inf, *sorted(moments), math.inf]
+    parts = [part for since, until in pairwise(edges) if (part := loss.within(since, until)) is not None]
+    assert merged(parts)[0].count == count
+    assert len(merged(parts)) == 1
 
 
 def refusing(times, error):
@@ -483,6 +552,102 @@ def test_a_frame_that_the_encoder_refuses_is_left_out_and_written_down():
     summary = Recorder(ScriptedCamera(range(30)), lambda spec: [sink]).run()
     assert gaps(sink) == [(7, 7, "encoder")]
     check_all_accounted_for(sink, summary)
+
+
+def test_what_one_of_two_encoders_refuses_is_lost_in_its_store_alone():
+    left, right = ListSink(), ListSink(at=7, action=refusing(1, None))
+    summary = Recorder(ScriptedCamera(range(30)), lambda spec: [left, right]).run()
+    assert (gaps(left), gaps(right)) == ([], [(7, 7, "encoder")])
+    (of_left,), (of_right,) = left.of("recording_ended"), right.of("recording_ended")
+    assert (of_left["written"], of_left["lost"]) == (30, {})
+    assert (of_right["written"], of_right["lost"]) == (29, {"encoder": 1})
+    assert (summary.frames, summary.lost["encoder"]) == (29, 1)
+
+
+def test_an_encoder_that_refuses_all_ends_the_recording_whatever_another_does():
+    def refuse():
+        raise ChunkError("refused")
+
+    good, bad = ListSink(), ListSink()
+    bad.append = lambda frame: refuse()
+    recorder = Recorder(ScriptedCamera(range(1000)), lambda spec: [bad, good], queue_frames=4)
+    with pytest.raises(ChunkError, match="refused"):
+        recorder.run()
+    assert good.numbers == list(range(100))
+    assert recorder.summary.lost["encoder"] >= 100
+    assert recorder.summary.captured == recorder.summary.lost["encoder"]
+
+
+def test_what_happened_is_counted_also_where_it_cannot_be_written_down():
+    ended = threading.Event()
+
+    class Forgetful(ListSink):
+        def append_event(self, kind, time=None, **detail):
+            raise ChunkError("no events today")
+
+    sink = Forgetful(at=0, action=ended.wait)
+    script = [0, 1, 4, ("bad", 5), 6, 7, ended.set]
+    recorder = Recorder(ScriptedCamera(script, live=True), lambda spec: [sink])
+    with pytest.raises(ChunkError, match="no events today"):
+        recorder.run()
+    summary = recorder.summary
+    assert sink.numbers == [0, 1]
+    assert summary.frames == 2
+    assert summary.captured == 8
+    assert (summary.lost["camera"], summary.lost["buffer"]) == (2, 1)
+    assert summary.unwritten >= 3  # two gaps at least, and the end
+
+
+def test_what_a_disk_had_taken_and_did_not_keep_is_lost_and_written_down():
+    class Leaking(ListSink):
+        settled = False
+
+        def settle(self):
+            self.settled = True
+
+        def unkept(self):
+            due, self.settled = self.settled, False
+            return [Loss("disk", 3, 4, 100.3, 100.4)] if due else []
+
+    sink, other = Leaking(), ListSink()
+    summary = Recorder(ScriptedCamera(range(10)), lambda spec: [sink, other]).run()
+    assert (summary.frames, summary.lost["disk"], summary.captured) == (8, 2, 10)
+    assert (gaps(sink), gaps(other)) == ([(3, 4, "disk")], [])
+    assert sink.of("recording_ended")[0]["written"] == 8
+    assert other.of("recording_ended")[0]["written"] == 10
+
+
+@pytest.fixture
+def stuck(monkeypatch):
+    """What a camera waits for that is stuck in a read; it is let go in the end."""
+    monkeypatch.setattr("hardware.acquisition._STUCK_S", 0.4)
+    monkeypatch.setattr("hardware.acquisition._ANSWER_S", 0.4)
+    before, free = threading.active_count(), threading.Event()
+    yield free.wait
+    free.set()
+    deadline = time.monotonic() + 60
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("is_asked", [False, True], ids=["by itself", "asked to end"])
+def test_a_camera_that_is_stuck_ends_the_recording_and_is_told(stuck, is_asked):
+    stop = threading.Event()
+
+    def watch(progress):
+        if is_asked and progress.frames == 3:
+            stop.set()
+
+    camera, sink = ScriptedCamera([0, 1, 2, stuck, 3], live=True), ListSink()
+    recorder = Recorder(camera, lambda spec: [sink], silence_s=30.0 if is_asked else 0.1)
+    with pytest.raises(CameraTimeoutError, match="stuck"):
+        recorder.run(watch, stop)
+    assert sink.numbers == [0, 1, 2]
+    assert "stuck" in sink.of("camera_lost")[0]["reason"]
+    assert sink.of("recording_ended")[0]["written"] == 3
+    assert sink.closed == 1
+    assert camera.running  # nobody can stop it: that would hang, too
+    check_all_accounted_for(sink, recorder.summary)
 
 
 def test_what_was_queued_when_a_sink_failed_is_counted():
@@ -534,6 +699,18 @@ def test_a_limit_of_bytes_ends_the_recording():
     )
     assert recorder.run().stopped_by == "limit"
     assert len(written) == 2
+
+
+def test_what_was_lost_before_a_frame_that_comes_too_late_counts():
+    late = threading.Event()
+    camera = ScriptedCamera([0, ("bad", 1), late.set, 2])
+    camera.start()
+    acquisition = Acquisition(camera, queue_frames=1, silence_s=5.0)
+    acquisition.start()
+    late.wait()  # the queue is full: 2 waits until it is too late
+    acquisition.stop()
+    losses = [loss for entry in acquisition.entries() if entry for loss in entry.losses]
+    assert [(loss.first, loss.last, loss.cause) for loss in losses] == [(1, 1, "buffer")]
 
 
 def test_a_tap_gets_every_frame_even_if_the_queue_is_full():
@@ -621,6 +798,8 @@ def test_a_camera_that_stays_away_does_not_keep_a_recording_from_its_end(limit):
     summary = Recorder(camera, lambda spec: [sink], limit=RecordLimit(**limit)).run()
     assert sink.numbers == [0, 1]
     assert summary.stopped_by == "limit"
+    assert gaps(sink) == [(2, 9, "camera")]
+    assert sink.of("gap")[0]["estimated"] is True
 
 
 def test_what_was_lost_is_counted_also_where_there_is_no_time_left_to_write(monkeypatch):
@@ -699,6 +878,14 @@ def test_a_frame_of_which_the_disk_took_the_half_is_written_once(tmp_path):
     with imgstore.open(tmp_path / "a") as written:
         assert written.numbers.tolist() == list(range(10))
         assert len(written.stream("device")) == 10
+
+
+def test_chunks_of_seconds_need_no_rate(tmp_path):
+    camera = ScriptedCamera([*range(25), *range(40, 60)])
+    store = StoreSpec(tmp_path / "a", format="png", chunk_s=1.0)
+    Recorder(camera, lambda spec: [StoreSink(store, spec, None)]).run()
+    with imgstore.open(tmp_path / "a") as written:
+        assert [len(written.chunk_range(chunk)) for chunk in written.chunks] == [10, 10, 5, 10, 10]
 
 
 def test_a_device_may_say_what_64_bits_with_a_sign_do_not_hold(tmp_path):

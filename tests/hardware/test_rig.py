@@ -27,6 +27,7 @@ from hardware import (
     next_window,
     parse_rig,
     read_rig,
+    rig_jobs,
     try_cameras,
 )
 from hardware.rig.values import settings_of
@@ -127,6 +128,15 @@ disk_reserve: 20 GB
     assert read.spec.metadata == {"genotype": "w1118", "ratio": "1:30"}
     assert (read.spec.ask, read.spec.disk_reserve) == (("age",), 20_000_000_000)
     assert read.spec.store_path("left-a", 0, UTC) == Path("/data/left-a/1970-01-01_00-00-00")
+
+
+def test_seconds_count_from_when_saving_begins_and_in_windows_from_the_first():
+    for schedule, seconds, ends in (({}, 60, None), ({"daily": "20:00-08:00"}, None, 1060)):
+        spec = parse_rig(rig(limits={"seconds": 60}, schedule=schedule)).spec
+        until = spec.limits.ends(1000, UTC, seconds=spec.schedule.daily is not None)
+        assert until == ends
+        (job,) = rig_jobs(spec, 1000, until, UTC, {})
+        assert (job.limit.seconds, job.limit.until) == (seconds, ends)
 
 
 def test_every_problem_is_told_at_once_with_line_and_name():
@@ -340,12 +350,7 @@ def test_values_made_in_python_are_checked_the_same_way():
         RigSpec(cameras=(CameraSpec("a", "opencv:0"), CameraSpec("b", "opencv:0")), name="run")
 
 
-def test_a_camera_says_its_chunks_and_queue_in_frames():
-    assert camera(chunk_s=10).chunk_frames(25.0) == 250
-    assert camera(chunk_s=10).chunk_frames(0.01) == 1
-    assert camera(chunk_s=10).chunk_frames(None) is None
-    assert camera(chunksize=7).chunk_frames(25.0) == 7
-    assert camera().chunk_frames(25.0) is None
+def test_a_camera_says_its_queue_in_frames():
     spec = FrameSpec((500, 1000, 3), np.dtype(np.uint16))
     assert camera(queue="30 MB").queue.length(spec) == 10
     assert camera(queue="1 MB").queue.length(spec) == 1

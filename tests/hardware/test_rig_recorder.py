@@ -86,6 +86,20 @@ def test_a_process_that_is_killed_is_started_again_beside_its_first_store(tmp_pa
         assert len(first) > 20
 
 
+def test_what_a_killed_process_had_recorded_counts_for_the_limit(tmp_path):
+    killed = []
+
+    def watch(progress):
+        if not killed and any(one.frames > 100 for one in progress.values()):
+            (holder,) = (tmp_path / "a" / ".lock").read_text().splitlines()
+            killed.append(int(holder.split('"pid": ')[1].split(",")[0]))
+            os.kill(killed[0], signal.SIGKILL)
+
+    outcomes = RigRecorder([job(tmp_path, "a", limit=RecordLimit(frames=300))]).run(watch)
+    assert outcomes["a"].deaths == 1
+    assert outcomes["a"].summary.frames <= 200
+
+
 def test_saving_can_be_started_and_stopped_for_all_at_once(tmp_path):
     stop = threading.Event()
     saving = Saving(at_once=False, pre_trigger_s=0.2)

@@ -18,6 +18,7 @@ from imgstore import (
     FrameNotFoundError,
     MetadataError,
     NotAStoreError,
+    SettingsError,
     StoreExistsError,
     StoreInUseError,
     UnknownNameError,
@@ -37,6 +38,33 @@ def test_every_frame_is_found_by_index_number_and_time(make_store):
             for frame in (store[index], store[index - 7], store.by_number(number), store.by_time(time)):
                 assert (frame.index, frame.number, frame.time) == (index, number, time)
                 np.testing.assert_array_equal(frame.image, images[index])
+
+
+def test_a_chunk_of_seconds_ends_by_the_times_of_its_frames(tmp_path):
+    times = [100.0, 100.5, 101.9, 102.0, 102.1, 103.0, 103.9, 110.0, 110.1, 112.0]
+    with imgstore.create(tmp_path / "a", (4, 6), format="png", chunksize=3, chunk_seconds=2.0) as writer:
+        for number, time in enumerate(times):
+            writer.append(Frame(np.full((4, 6), number, np.uint8), number, number, time))
+    with imgstore.open(tmp_path / "a") as store:
+        assert [len(store.chunk_range(chunk)) for chunk in store.chunks] == [3, 4, 2, 1]
+        assert store.times.tolist() == times
+        assert (store.metadata.chunksize, store.metadata.chunk_seconds) == (3, 2.0)
+    with pytest.raises(SettingsError, match="more than 0 seconds"):
+        imgstore.create(tmp_path / "b", (4, 6), chunk_seconds=0)
+
+
+def test_what_is_settled_is_finished_and_more_may_come(tmp_path):
+    with imgstore.create(tmp_path / "a", (4, 6), format="png") as writer:
+        sound = writer.stream("sound", ["left"], rate=10)
+        for number in range(4):
+            writer.append(Frame(np.full((4, 6), number, np.uint8), number, number, number / 10))
+            sound.append(np.full((1, 1), float(number)))
+            if number == 1:
+                writer.settle()
+        assert writer.unkept() == []
+    with imgstore.open(tmp_path / "a") as store:
+        assert [len(store.chunk_range(chunk)) for chunk in store.chunks] == [2, 2]
+        assert store.stream("sound")[:].samples[:, 0].tolist() == [0, 1, 2, 3]
 
 
 def test_the_nearest_frame_is_the_first_of_equals(make_store):

@@ -1,6 +1,7 @@
 """The command line, as a user types it."""
 
 import json
+import os
 import re
 import shlex
 import signal
@@ -277,6 +278,57 @@ def test_a_recording_that_the_system_ends_is_whole(tmp_path):
     with imgstore.open(tmp_path / "a.store") as store:
         assert store.state == "complete"
         assert len(store) > 0
+
+
+def record_on_terminal(folder, *words):
+    """Start a recording on a terminal of its own; return it, and the other end of the terminal."""
+    ours, its = os.openpty()
+    take = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)"
+    recording = subprocess.Popen(
+        [
+            *(*words, sys.executable, "-c", f"{take}; from tools.cli import main; main()", "record"),
+            *("simulated:pattern", "a.store", "--realtime", "--size", "128x96", "--reserve", "0"),
+            *("--allow-lost", "1000000"),
+        ],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "TERM": "xterm"},
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        start_new_session=True,
+    )
+    os.close(its)
+    seen = b""
+    while b"saving" not in seen:
+        seen += os.read(ours, 4096)
+    return recording, ours
+
+
+def test_a_recording_whose_terminal_is_closed_ends_in_order(tmp_path):
+    recording, terminal = record_on_terminal(tmp_path)
+    os.close(terminal)
+    assert recording.wait(timeout=60) == 0
+    with imgstore.open(tmp_path / "a.store") as store:
+        assert store.state == "complete"
+        assert store.events[-1].detail["reason"] == "stop"
+
+
+def test_under_nohup_a_recording_goes_on_when_its_terminal_is_closed(tmp_path):
+    recording, terminal = record_on_terminal(tmp_path, "sh", "-c", 'trap "" HUP; exec "$@"', "sh")
+    os.close(terminal)
+    with imgstore.open(tmp_path / "a.store") as store:
+        before = len(store)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and recording.poll() is None:
+        with imgstore.open(tmp_path / "a.store") as store:
+            if len(store) > before + 20:
+                break
+        time.sleep(0.05)
+    assert recording.poll() is None
+    recording.terminate()
+    assert recording.wait(timeout=60) == 0
+    with imgstore.open(tmp_path / "a.store") as store:
+        assert store.state == "complete"
 
 
 def test_a_killed_recording_is_read_and_repaired(tmp_path):
