@@ -1,6 +1,8 @@
 """Frames in, positions out: regions, backgrounds, trackers, result files and what is made of them."""
 
+from tracking.cluster import DaskWorkers, open_scheduler, open_slurm
 from tracking.errors import (
+    ClusterError,
     EmptyRecordingError,
     LayoutError,
     RegionError,
@@ -9,18 +11,21 @@ from tracking.errors import (
     SettingsError,
     TargetsNotFoundError,
     TrackingError,
+    WorkerDiedError,
 )
 from tracking.export import EXPORTERS, export
 from tracking.layouts import LAYOUTS, Layout, Regions, open_layout
-from tracking.monitor import TrackSummary, monitor
+from tracking.live import LiveFrames, track_live
+from tracking.monitor import Monitor, PointSink, Stimulator, StopFlag, TrackSummary
 from tracking.overlay import draw
 from tracking.points import COLUMNS, POINT, Points, Status
-from tracking.results import Results, ResultWriter, RunInfo, open_results, repair_results
-from tracking.retrack import Retracked, median_image, retrack
+from tracking.results import Event, Results, ResultWriter, RunInfo, open_results, repair_results
+from tracking.retrack import Retracked, TrackPlan, median_image, plan_like, resume, retrack
 from tracking.roi import ROI
 from tracking.score import Score, score
 from tracking.targets import find_targets
 from tracking.trackers import TRACKERS, Tracker
+from tracking.workers import LocalWorkers, Workforce
 
 __all__ = [
     "COLUMNS",
@@ -29,9 +34,16 @@ __all__ = [
     "POINT",
     "ROI",
     "TRACKERS",
+    "ClusterError",
+    "DaskWorkers",
     "EmptyRecordingError",
+    "Event",
     "Layout",
     "LayoutError",
+    "LiveFrames",
+    "LocalWorkers",
+    "Monitor",
+    "PointSink",
     "Points",
     "RegionError",
     "Regions",
@@ -44,18 +56,27 @@ __all__ = [
     "Score",
     "SettingsError",
     "Status",
+    "Stimulator",
+    "StopFlag",
     "TargetsNotFoundError",
+    "TrackPlan",
     "TrackSummary",
     "Tracker",
     "TrackingError",
+    "WorkerDiedError",
+    "Workforce",
     "draw",
     "export",
     "find_targets",
     "median_image",
-    "monitor",
     "open_layout",
     "open_results",
+    "open_scheduler",
+    "open_slurm",
+    "plan_like",
     "repair_results",
+    "resume",
     "retrack",
     "score",
+    "track_live",
 ]

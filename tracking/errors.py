@@ -31,3 +31,11 @@ class ResultFileError(TrackingError, ValueError):
 
 class EmptyRecordingError(TrackingError, ValueError):
     """There are no frames to track in."""
+
+
+class WorkerDiedError(TrackingError, RuntimeError):
+    """A process that was to detect animals ended without having done it."""
+
+
+class ClusterError(TrackingError, ConnectionError):
+    """A cluster cannot be reached."""
