@@ -34,7 +34,7 @@ from tracking import (
 )
 
 _FEED = "feed:"
-_FEED_WAIT_S = 10.0
+_FEED_WAIT_S = 3.0
 _LOOK_S = 0.1
 _SLURM_JOBS = 4
 _STOPPED = 130

@@ -123,4 +123,5 @@ def _client_class() -> "type[Client]":
         raise MissingDependencyError(
             "tracking on a cluster needs Dask: pip install 'ethostore[dask]'"
         ) from exc
-    return Client
+    found: type[Client] = Client
+    return found
