@@ -17,7 +17,7 @@ from hardware import FeedWriter
 from imgstore import FrameSpec
 from tests.conftest import ROOT
 from tests.tools.test_cli import ethostore, fails
-from tests.tracking.recordings import SHAPE, datasets, frames, layout_file, store_of
+from tests.tracking.recordings import SHAPE, datasets, frames, layout_file, rows_so_far, store_of
 from tools.cli import app
 from tracking import open_results, retrack
 
@@ -43,18 +43,6 @@ def until(condition):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-def rows_in(folder, pattern="*.tracks.h5"):
-    """Return how many frames the only result in a folder holds so far; -1 if there is none."""
-    found = list(folder.glob(pattern))
-    if not found:
-        return -1
-    try:
-        with open_results(found[0]) as results:
-            return len(results.frames)
-    except (OSError, ValueError, KeyError):
-        return -1  # it is just being made
 
 
 def test_several_recordings_are_tracked_those_that_fail_told_and_no_result_is_overwritten(tmp_path):
@@ -106,7 +94,7 @@ def recording(tmp_path_factory):
 def test_ctrl_c_ends_a_run_and_its_workers_and_it_is_gone_on_with(recording, tmp_path):
     store, whole = recording
     with begin("track", store, "--out", "a.tracks.h5", "--workers", 2, cwd=tmp_path) as process:
-        until(lambda: rows_in(tmp_path) > 0)
+        until(lambda: rows_so_far(tmp_path / "a.tracks.h5") > 0)
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate()
     assert process.returncode == 130, errors
@@ -126,7 +114,7 @@ def test_who_follows_a_recording_ends_with_the_machine_and_goes_on_afterwards(tm
         for frame in frames(60):
             writer.append(frame)
         with begin("track", store, "--follow", "--out", "a.tracks.h5", cwd=tmp_path) as process:
-            until(lambda: rows_in(tmp_path) >= 59)
+            until(lambda: rows_so_far(tmp_path / "a.tracks.h5") >= 59)
             process.send_signal(signal.SIGTERM)
             _, errors = process.communicate()
         assert process.returncode == 130, errors
@@ -147,7 +135,7 @@ def test_a_live_feed_is_tracked_until_it_ends(tmp_path):
     ):
         sent = 0
         deadline = time.monotonic() + PATIENCE_S
-        while rows_in(tmp_path) < 60:
+        while rows_so_far(tmp_path / "a.tracks.h5") < 60:
             assert time.monotonic() < deadline
             assert process.poll() is None, process.communicate()
             for frame in frames(5, first=sent):
@@ -193,7 +181,7 @@ def test_a_dask_cluster_gives_the_same_also_when_a_worker_dies(recording, tmp_pa
             with begin(
                 *("track", store, "--out", "a.tracks.h5", "--scheduler", address, "--json"), cwd=tmp_path
             ) as process:
-                until(lambda: rows_in(tmp_path, "a.tracks.h5") > 0)
+                until(lambda: rows_so_far(tmp_path / "a.tracks.h5") > 0)
                 os.kill(int(first), signal.SIGKILL)
                 text, errors = process.communicate(timeout=PATIENCE_S)
             assert process.returncode == 0, errors

@@ -12,6 +12,7 @@ import imgstore
 from imgstore import Frame
 from tests.conftest import ROOT
 from tests.tracking.arenas import Arena, walk
+from tracking import ResultFileError, open_results
 
 SHAPE = (60, 100)
 LAYOUT = """regions:
@@ -61,6 +62,15 @@ def datasets(path):
             )
         )
     return found
+
+
+def rows_so_far(path):
+    """Return how many frames a result that is being written holds; -1 as long as there is none."""
+    try:
+        with open_results(path) as results:
+            return len(results.frames)
+    except (ResultFileError, OSError, KeyError):
+        return -1  # it is just being made
 
 
 def run_script(script, *arguments, check=False):

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.tracking.recordings import (
     datasets,
     frames,
     layout_file,
+    rows_so_far,
     run_script,
     still,
     store_of,
@@ -451,16 +453,12 @@ def test_who_waits_for_a_camera_that_is_silent_can_be_stopped_and_has_written_al
     with imgstore.create(store, SHAPE, format="npy", chunksize=40) as writer:
         for frame in frames(60):
             writer.append(frame)
-        seen = []
 
         def watch():
-            while not stop.is_set():
-                if out.exists():
-                    with open_results(out) as results:
-                        seen.append(len(results.frames))
-                    if seen[-1] >= 59:
-                        stop.set()
-                stop.wait(0.05)
+            deadline = time.monotonic() + 60
+            while rows_so_far(out) < 59 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            stop.set()
 
         thread = threading.Thread(target=watch)
         thread.start()
