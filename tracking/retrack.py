@@ -182,7 +182,10 @@ def resume(
     plan, follow = plan_like(path), said["followed"]
     running, regions = plan.check(), plan.regions
     if background is None or regions is None or not said["prepared_frames"]:
-        raise ResultFileError(f"{path} cannot be gone on with: its run had hardly begun. Track it anew")
+        raise ResultFileError(
+            f"{path} cannot be gone on with: it is of frames that came live and are gone, or its run had "
+            "hardly begun. Track it anew"
+        )
     with closing(_open_recording(source or said["source"], follow=follow, stop=stop)) as frames:
         learnt = ReadableFrames(frames, min(said["prepared_frames"], len(frames)))
         _check_same(path, said, frames, count)
