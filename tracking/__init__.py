@@ -1,6 +1,8 @@
 """Frames in, positions out: regions, backgrounds, trackers, result files and what is made of them."""
 
+from tracking.cluster import DaskWorkers, open_scheduler, open_slurm
 from tracking.errors import (
+    ClusterError,
     EmptyRecordingError,
     ImportFileError,
     LayoutError,
@@ -10,6 +12,7 @@ from tracking.errors import (
     SettingsError,
     TargetsNotFoundError,
     TrackingError,
+    WorkerDiedError,
 )
 from tracking.export import EXPORTERS, Export, export
 from tracking.importing import IMPORTERS, ImportedTracks, import_tracks
@@ -17,17 +20,19 @@ from tracking.layouts import LAYOUTS, Layout, Regions, open_layout
 from tracking.layouts.check import Problem, check_regions
 from tracking.layouts.finding import draw_regions, find_regions
 from tracking.layouts.written import LayoutFile
-from tracking.monitor import TrackSummary, monitor
+from tracking.live import LiveFrames, track_live
+from tracking.monitor import Monitor, PointSink, Stimulator, StopFlag, TrackSummary
 from tracking.overlay import draw
 from tracking.points import COLUMNS, POINT, Points, Status
 from tracking.polygons import circle_through
 from tracking.realign import Realignment, realign
-from tracking.results import Results, ResultWriter, RunInfo, open_results, repair_results
-from tracking.retrack import Retracked, median_image, retrack
+from tracking.results import Event, Results, ResultWriter, RunInfo, open_results, repair_results
+from tracking.retrack import Retracked, TrackPlan, median_image, plan_like, resume, retrack
 from tracking.roi import ROI, Part
 from tracking.score import Score, score
 from tracking.targets import find_targets
 from tracking.trackers import TRACKERS, Tracker
+from tracking.workers import LocalWorkers, Workforce
 
 __all__ = [
     "COLUMNS",
@@ -37,14 +42,21 @@ __all__ = [
     "POINT",
     "ROI",
     "TRACKERS",
+    "ClusterError",
+    "DaskWorkers",
     "EmptyRecordingError",
+    "Event",
     "Export",
     "ImportFileError",
     "ImportedTracks",
     "Layout",
     "LayoutError",
     "LayoutFile",
+    "LiveFrames",
+    "LocalWorkers",
+    "Monitor",
     "Part",
+    "PointSink",
     "Points",
     "Problem",
     "Realignment",
@@ -59,10 +71,15 @@ __all__ = [
     "Score",
     "SettingsError",
     "Status",
+    "Stimulator",
+    "StopFlag",
     "TargetsNotFoundError",
+    "TrackPlan",
     "TrackSummary",
     "Tracker",
     "TrackingError",
+    "WorkerDiedError",
+    "Workforce",
     "check_regions",
     "circle_through",
     "draw",
@@ -72,11 +89,15 @@ __all__ = [
     "find_targets",
     "import_tracks",
     "median_image",
-    "monitor",
     "open_layout",
     "open_results",
+    "open_scheduler",
+    "open_slurm",
+    "plan_like",
     "realign",
     "repair_results",
+    "resume",
     "retrack",
     "score",
+    "track_live",
 ]

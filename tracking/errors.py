@@ -50,3 +50,11 @@ class EmptyRecordingError(TrackingError, ValueError):
 
 class ImportFileError(TrackingError, ValueError):
     """A file of another program is none, or a broken one, or does not fit the recording."""
+
+
+class WorkerDiedError(TrackingError, RuntimeError):
+    """A process that was to detect animals ended without having done it."""
+
+
+class ClusterError(TrackingError, ConnectionError):
+    """A cluster cannot be reached."""

@@ -214,7 +214,15 @@ def test_the_frames_of_a_sleap_file_are_those_of_the_recording(tmp_path):
 def test_what_was_exported_can_be_imported(tmp_path, ending):
     store = make_recording(tmp_path / "a.store")
     layout = tmp_path / "a.json"
-    layout.write_text(json.dumps({"regions": [roi.as_dict() for roi in ROIS]}))
+    layout.write_text(
+        json.dumps(
+            {
+                "regions": [
+                    {"number": roi.number, "name": roi.name, "polygon": roi.polygon.tolist()} for roi in ROIS
+                ]
+            }
+        )
+    )
     path = make_result(tmp_path / "a.tracks.h5", store)
     out = export(path, tmp_path / f"out{ending}").path
     done = import_tracks(out, source=store, layout=str(layout), out=tmp_path / "back.tracks.h5")
