@@ -11,6 +11,7 @@ from hardware import HardwareError
 from imgstore import ImgstoreError
 from tools.camera import camera
 from tools.cameras import cameras
+from tools.compare import compare
 from tools.console import err
 from tools.convert import convert
 from tools.cut import cut
@@ -23,10 +24,12 @@ from tools.extra import extra
 from tools.frame import frame
 from tools.import_ import import_
 from tools.info import info
+from tools.overlay import overlay
 from tools.plot import plot
 from tools.record import record
 from tools.repair import repair
 from tools.rig import rig
+from tools.summary import summary
 from tools.timecodes import timecodes
 from tools.track import track
 from tools.verify import verify
@@ -57,6 +60,9 @@ for command in (
     extra,
     track,
     plot,
+    overlay,
+    summary,
+    compare,
     export,
     verify,
     repair,

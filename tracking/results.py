@@ -294,10 +294,29 @@ class Results:
 
     def blocks(self, rows: int = 200_000) -> Iterator[pd.DataFrame]:
         """Yield `table()` in pieces of at most `rows`, so that memory stays bounded."""
-        stored = self._file["points"]
+        stored, count = self._file["points"], len(self._file["frames"])
         for start in range(0, len(stored), rows):
             points = np.asarray(stored[start : start + rows])
-            yield _joined(points, self.frames)
+            points = points[points["frame"] < count]
+            first = int(points["frame"].min(initial=count))
+            frames = np.asarray(self._file["frames"][first : int(points["frame"].max(initial=0)) + 1])
+            points["frame"] -= first
+            yield _joined(points, frames)
+
+    @property
+    def point_count(self) -> int:
+        """How many points there are."""
+        return len(self._file["points"])
+
+    def read_points(self, start: int, stop: int) -> Points:
+        """Return some of `points`, by their place in the table."""
+        return np.asarray(self._file["points"][start:stop])
+
+    def frame_blocks(self, rows: int = 500_000) -> Iterator[npt.NDArray[np.void]]:
+        """Yield `frames` in pieces of at most `rows`."""
+        stored = self._file["frames"]
+        for start in range(0, len(stored), rows):
+            yield np.asarray(stored[start : start + rows])
 
     def close(self) -> None:
         """Let go of the file. Closing twice is harmless."""
