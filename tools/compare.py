@@ -13,7 +13,7 @@ import imgstore
 import tracking
 from imgstore import FrameSequence
 from tools.console import out as console
-from tools.console import show
+from tools.console import show, show_table
 from tools.options import Json
 from tracking import Agreement, Comparison, Results, ResultSide
 
@@ -108,7 +108,7 @@ def _show(found: Comparison) -> None:
         table.add_row(str(one.roi), *_cells(one))
     table.add_section()
     table.add_row("all", *_cells(found.whole), style="bold")
-    console.print(table)
+    show_table(table)
     if found.worst:
         worst = ", ".join(
             f"{one.index} (region {one.roi}, {one.distance:.1f} px)" for one in found.worst[:_LISTED]

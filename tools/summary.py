@@ -9,7 +9,7 @@ from rich.table import Table
 
 import tracking
 from imgstore import replacing
-from tools.console import out, show
+from tools.console import show, show_table
 from tools.motion_options import Bridge, KeepShake, MmPerPixel, MovingAbove, SleepAfter, Window, parse_motion
 from tools.options import Json
 
@@ -42,7 +42,7 @@ def summary(
     if as_json:
         show(asdict(found), as_json=True)
         return
-    out.print(_table(found))
+    show_table(_table(found))
     show(_meaning(found), as_json=False)
 
 

@@ -1,5 +1,6 @@
 """Drawing on a frame, be it blue, green and red or the planes that an encoder takes."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -32,8 +33,9 @@ WHEEL: tuple[Colour, ...] = (
 
 _SHIFT = 4  # OpenCV draws with fractions of 1 / 16 pixel
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_TO_VIDEO_RANGE = np.rint(16 + np.arange(256) * 219 / 255).astype(np.uint8)
 _NEUTRAL = 128
+_CORNERS = 24
+_CIRCLE = np.column_stack([turn(np.arange(_CORNERS) * 2 * np.pi / _CORNERS) for turn in (np.cos, np.sin)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +54,7 @@ class Canvas:
     def __init__(self, image: Pixels, planes: tuple[_Plane, ...]) -> None:
         self.image = image
         self._planes = planes
+        self._scales = {plane.scale for plane in planes}
 
     @classmethod
     def on_colour(cls, image: Pixels) -> "Canvas":
@@ -59,15 +62,19 @@ class Canvas:
         return cls(image, (_Plane(image, 1.0, tuple, cv2.LINE_AA),))
 
     @classmethod
-    def on_grey(cls, image: Pixels) -> "Canvas":
+    def on_grey(cls, image: Pixels, room: Pixels | None = None) -> "Canvas":
         """Draw in colour on a grey image of even sides; `image` is then yuv420p (see `encode_video`).
 
         There is no faster way to colours in an H.264 video of a grey recording: nothing is converted but what
         is drawn.
+
+        Parameters
+        ----------
+        room : array of shape (3 / 2 rows, columns) to draw in; None for a new one.
         """
         rows, columns = image.shape
-        whole = np.empty((rows * 3 // 2, columns), np.uint8)
-        cv2.LUT(image, _TO_VIDEO_RANGE, whole[:rows])
+        whole = np.empty((rows * 3 // 2, columns), np.uint8) if room is None else room
+        cv2.convertScaleAbs(image, whole[:rows], 219 / 255, 16)
         return cls.on_planes(whole)
 
     @classmethod
@@ -87,52 +94,34 @@ class Canvas:
 
     def line(self, places: Places, colour: Colour, thickness: int = 1, *, closed: bool = False) -> None:
         """Draw lines from place to place, shape (n, 2)."""
+        fixed = {scale: [_fixed(places, scale)] for scale in self._scales}
         for plane in self._planes:
-            corners = [_fixed(places, plane.scale)]
-            cv2.polylines(
-                plane.pixels,
-                corners,
-                closed,
-                plane.ink(colour),
-                _wide(thickness, plane),
-                plane.smooth,
-                _SHIFT,
-            )
+            corners, wide = fixed[plane.scale], _wide(thickness, plane)
+            cv2.polylines(plane.pixels, corners, closed, plane.ink(colour), wide, plane.smooth, _SHIFT)
 
     def ellipse(self, centre: Places, axes: Places, angle: float, colour: Colour, thickness: int = 1) -> None:
         """Draw an ellipse: centre, (length, width), degrees clockwise of the length against x."""
-        for plane in self._planes:
-            at, half = _fixed(centre, plane.scale), np.rint(axes / 2 * plane.scale * (1 << _SHIFT))
-            cv2.ellipse(
-                plane.pixels,
-                (int(at[0]), int(at[1])),
-                (int(half[0]), int(half[1])),
-                angle,
-                0,
-                360,
-                plane.ink(colour),
-                _wide(thickness, plane),
-                plane.smooth,
-                _SHIFT,
-            )
+        # As a polygon of our own: OpenCV's has three times as many corners, which cost most of the drawing.
+        half, across = axes[0] / 2, axes[1] / 2
+        cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+        turned = np.array([(half * cos, half * sin), (-across * sin, across * cos)])
+        self.line(_CIRCLE @ turned + centre, colour, thickness, closed=True)
 
     def disc(self, centre: Places, radius: float, colour: Colour, thickness: int = -1) -> None:
         """Draw a disc, or a ring."""
+        fixed = {scale: _fixed(centre, scale).tolist() for scale in self._scales}
         for plane in self._planes:
-            at = _fixed(centre, plane.scale)
             wide = thickness if thickness < 0 else _wide(thickness, plane)
             size = max(1, round(radius * plane.scale * (1 << _SHIFT)))
-            cv2.circle(
-                plane.pixels, (int(at[0]), int(at[1])), size, plane.ink(colour), wide, plane.smooth, _SHIFT
-            )
+            cv2.circle(plane.pixels, fixed[plane.scale], size, plane.ink(colour), wide, plane.smooth, _SHIFT)
 
     def text(self, words: str, place: Sequence[float], colour: Colour, height: float) -> None:
         """Write words whose lower left corner is at a place, with a dark rim; `height` of a letter."""
+        letters, rim = _lettering(words, height)
+        margin = round(height / 2)
+        left, top = round(place[0]) - margin, round(place[1]) + margin - len(letters)
         for plane in self._planes:
-            at = (round(place[0] * plane.scale), round(place[1] * plane.scale))
-            size, width = height / 22 * plane.scale, max(1, round(height / 14 * plane.scale))
-            for ink, wide in ((BLACK, 3 * width), (colour, width)):
-                cv2.putText(plane.pixels, words, at, _FONT, size, plane.ink(ink), wide, plane.smooth)
+            _blend(plane, letters, rim, (left, top), colour)
 
 
 class Stamp:
@@ -159,10 +148,38 @@ class Stamp:
         flat[self._places] = self._added + (flat[self._places] * self._left // 255).astype(np.uint8)
 
 
+def _lettering(words: str, height: float) -> tuple[Pixels, Pixels]:
+    """Return where letters are, and where they or their rim are: 0 to 255, even sides, a margin around."""
+    size, width = height / 22, max(1, round(height / 14))
+    (columns, rows), below = cv2.getTextSize(words, _FONT, size, width)
+    margin = round(height / 2)
+    letters = np.zeros(((rows + below + 2 * margin) // 2 * 2, (columns + 2 * margin) // 2 * 2), np.uint8)
+    cv2.putText(letters, words, (margin, len(letters) - margin), _FONT, size, 255, width, cv2.LINE_AA)
+    return letters, np.asarray(cv2.dilate(letters, np.ones((2 * width + 1,) * 2, np.uint8)), np.uint8)
+
+
+def _blend(plane: _Plane, letters: Pixels, rim: Pixels, corner: tuple[int, int], colour: Colour) -> None:
+    """Draw letters and their rim on a plane, as far as they lie in it."""
+    if plane.scale != 1:
+        half = (letters.shape[1] // 2, letters.shape[0] // 2)
+        letters, rim = (cv2.resize(mask, half, interpolation=cv2.INTER_AREA) for mask in (letters, rim))  # type: ignore[misc]  # uint8 stays
+    left, top = (round(side * plane.scale) for side in corner)
+    rows = slice(max(top, 0), min(top + letters.shape[0], plane.pixels.shape[0]))
+    columns = slice(max(left, 0), min(left + letters.shape[1], plane.pixels.shape[1]))
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return
+    inside = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
+    part = plane.pixels[rows, columns]  # a view
+    shape = (*part.shape[:2], *(1,) * (part.ndim - 2))
+    cover, ink = (mask[inside].reshape(shape) / np.float32(255) for mask in (rim, letters))
+    light, dark = (np.array(plane.ink(shade), np.float32) for shade in (colour, BLACK))
+    part[...] = part * (1 - cover) + dark * (cover - ink) + light * ink
+
+
 def _fixed(places: Places, scale: float) -> npt.NDArray[np.int32]:
     """Return places as OpenCV takes them; the centre of the first pixel of a half-sized plane is at 0.5."""
-    inside = (np.asarray(places, np.float64) + 0.5) * scale - 0.5
-    return np.rint(inside * (1 << _SHIFT)).astype(np.int32)
+    whole = 1 << _SHIFT
+    return np.rint(places * (scale * whole) + (0.5 * scale - 0.5) * whole).astype(np.int32)
 
 
 def _wide(thickness: int, plane: _Plane) -> int:

@@ -144,26 +144,25 @@ def moving_threshold(noise: float, length: float, window: float) -> float:
     return float(np.clip(certain, _SLOWEST * length, _FASTEST * length))
 
 
-def common_step(dx: Numbers, dy: Numbers, noise: float) -> Numbers:
+def common_step(dx: Numbers, dy: Numbers) -> Numbers:
     """Return the steps that animals make together because the camera does, shape (2, windows), pixels.
 
-    They are 0 unless five animals or more are seen and six in ten of them go the same way by 0.3 px or more.
+    They are 0 unless five animals or more are seen, the usual step is 0.3 px or more, and those of six in ten
+    animals differ from it by less than half of it.
 
     Parameters
     ----------
     dx, dy : steps, shape (animals, windows), pixels; NaN where unknown.
-    noise : of steps, pixels.
     """
     none = np.zeros((2, dx.shape[1]))
-    if len(dx) < _FEWEST_TO_SHAKE or not np.isfinite(dx).any():
+    if len(dx) < _FEWEST_TO_SHAKE:
         return none
     seen = np.isfinite(dx).sum(axis=0)
     steps = np.stack([dx, dy])
     usual = _median(steps)
-    apart = np.hypot(*(steps - usual[:, None]))
-    together = (apart < max(_LEAST_SHAKE, 3 * noise)).sum(axis=0) >= _SHAKEN_TOGETHER * seen
-    shaken = together & (seen >= _FEWEST_TO_SHAKE) & (np.hypot(*usual) >= _LEAST_SHAKE)
-    return np.where(shaken, usual, none)
+    size = np.hypot(*usual)
+    together = (np.hypot(*(steps - usual[:, None])) < size / 2).sum(axis=0) >= _SHAKEN_TOGETHER * seen
+    return np.where(together & (seen >= _FEWEST_TO_SHAKE) & (size >= _LEAST_SHAKE), usual, none)
 
 
 def _median(steps: Numbers) -> Numbers:

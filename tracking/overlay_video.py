@@ -192,7 +192,7 @@ class _Painter:
         )
 
     def images(self, places: Sequence[int]) -> Generator[Image, None, None]:
-        """Yield the frames at some places of the range, drawn on, as planes."""
+        """Yield the frames at some places of the range, drawn on, as planes: always the same array."""
         indices = [self._wanted.start + place for place in places]
         sequence = (
             self._frames.read_ahead(indices)
@@ -200,9 +200,10 @@ class _Painter:
             else (self._frames[index] for index in indices)
         )
         points = self._points.each(self._rows[places].tolist())
+        room = np.empty((self.spec.rows * 3 // 2, self.spec.columns), np.uint8)
         for frame, found in zip(sequence, points, strict=True):
             grey = frame.image if self._grey is None else to_grey(frame.image, self._grey)
-            canvas = Canvas.on_grey(np.ascontiguousarray(grey[: self.spec.rows, : self.spec.columns]))
+            canvas = Canvas.on_grey(grey[: self.spec.rows, : self.spec.columns], room)
             self._stamp.put(canvas)
             self._trails.draw(canvas, frame.time, found)
             draw_points(canvas, found, self._letter, self._scale, names=self._crowded(found))

@@ -32,6 +32,7 @@ _IN_MEMORY = 1 << 22  # values of an array; larger ones lie in a file that nobod
 _MOST_WINDOWS = 200_000_000
 _TILE = 8192  # windows that are looked at together
 _FITTING = (2.0, 3.0, 4.0, 5.0, 6.0, 10.0, 12.0, 15.0, 20.0, 30.0, 60.0)  # seconds; they divide a minute
+_QUIET = 0.25  # share of the animals, those of the least noise: others may never rest
 _LOOKED_AT = 20_000  # frames that tell the usual interval
 
 T = TypeVar("T", bound=np.generic)
@@ -188,7 +189,8 @@ class Motion:
     settings : what was asked.
     clock : the windows.
     traces : of the animals, in the order of regions and identities.
-    noise : standard deviation of a step of a resting animal along x and y, pixels; NaN if not known.
+    noise : standard deviation of a step of a resting animal along x and y, pixels, which one in four animals
+        stays below; NaN if not known.
     moving_above : speed above which an animal moves, pixels per second.
     shaken : windows in which the camera moved.
     mm_per_pixel : NaN if it is not known.
@@ -288,8 +290,7 @@ def measure(
     traces = _read_traces(results, clock)
     for trace in traces.values():
         trace.settle(round(settings.bridge / clock.window))
-    noise, _ = _find_noise(traces)
-    shaken = _remove_shake(traces, len(clock.frames), noise) if settings.remove_shake else 0
+    shaken = _remove_shake(traces, len(clock.frames)) if settings.remove_shake else 0
     noise, noises = _find_noise(traces)
     length = _median([trace.length for trace in traces.values()])
     above = settings.moving_above or moving_threshold(noise, length, clock.window)
@@ -359,21 +360,22 @@ def rows_of_animals(table: pd.DataFrame) -> Iterator[tuple[Animal, npt.NDArray[n
 
 
 def _find_noise(traces: Mapping[Animal, Trace]) -> tuple[float, dict[Animal, float]]:
-    """Return the noise of steps, of the usual animal and of each, pixels."""
+    """Return the noise of steps, of the quietest quarter of the animals and of each, pixels."""
     noises = {animal: step_noise(trace.seen_steps()) for animal, trace in traces.items()}
-    return _median(list(noises.values())), noises
+    known = [noise for noise in noises.values() if np.isfinite(noise)]
+    return float(np.quantile(known, _QUIET)) if known else np.nan, noises
 
 
-def _remove_shake(traces: Mapping[Animal, Trace], windows: int, noise: float) -> int:
+def _remove_shake(traces: Mapping[Animal, Trace], windows: int) -> int:
     """Take the steps of the camera from those of the animals; return in how many windows it made one."""
-    shaken = 0
-    if not np.isfinite(noise):
+    if not traces:
         return 0
+    shaken = 0
     for start in range(1, windows, _TILE):
         span = slice(start, min(start + _TILE, windows))
         steps = [np.diff(trace.places(slice(start - 1, span.stop))) for trace in traces.values()]
         along, down = np.stack(steps, axis=1)
-        common = common_step(along, down, noise)
+        common = common_step(along, down)
         moved = np.hypot(*common) > 0
         shaken += int(moved.sum())
         if moved.any():

@@ -167,6 +167,7 @@ def encode_video(
     draw : called once with the places in `times` of the images to be shown, rising; yields these images: grey
         or blue, green, red, of `spec.shape`; or, if the sides are even, planes as the encoder takes them
         (yuv420p): shape (3 / 2 rows, columns), luma of 16 to 235, below it both chroma planes.
+        Each is copied before the next is asked for, so they may share an array.
     speed : 2 for twice as fast; of what would be more than 60 images a second, some are left out.
     quality : CRF of H.264, 0 (best) to 51.
     progress, force : see `export_video`, as for the errors.

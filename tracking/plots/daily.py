@@ -35,9 +35,8 @@ def draw_actogram(view: View) -> Figure:
         axes = figure.add_subplot(rows, columns, place + 1)
         _put_actogram(axes, view, parts.get(animal), days, full)
         axes.set_title(name, fontsize=8, loc="left", pad=7, fontweight="bold")
-        lowest = place + columns >= len(animals)
-        axes.tick_params(labelsize=6, length=2, labelbottom=lowest)
-        if lowest:
+        axes.tick_params(labelsize=6, length=2)
+        if place + columns >= len(animals):
             axes.set_xlabel(
                 f"hour of the day ({view.results.attributes['timezone']})" if view.dated else "hour"
             )
