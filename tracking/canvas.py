@@ -161,8 +161,7 @@ def _lettering(words: str, height: float) -> tuple[Pixels, Pixels]:
 def _blend(plane: _Plane, letters: Pixels, rim: Pixels, corner: tuple[int, int], colour: Colour) -> None:
     """Draw letters and their rim on a plane, as far as they lie in it."""
     if plane.scale != 1:
-        half = (letters.shape[1] // 2, letters.shape[0] // 2)
-        letters, rim = (cv2.resize(mask, half, interpolation=cv2.INTER_AREA) for mask in (letters, rim))  # type: ignore[misc]  # uint8 stays
+        letters, rim = _halved(letters), _halved(rim)
     left, top = (round(side * plane.scale) for side in corner)
     rows = slice(max(top, 0), min(top + letters.shape[0], plane.pixels.shape[0]))
     columns = slice(max(left, 0), min(left + letters.shape[1], plane.pixels.shape[1]))
@@ -174,6 +173,10 @@ def _blend(plane: _Plane, letters: Pixels, rim: Pixels, corner: tuple[int, int],
     cover, ink = (mask[inside].reshape(shape) / np.float32(255) for mask in (rim, letters))
     light, dark = (np.array(plane.ink(shade), np.float32) for shade in (colour, BLACK))
     part[...] = part * (1 - cover) + dark * (cover - ink) + light * ink
+
+
+def _halved(mask: Pixels) -> Pixels:
+    return np.asarray(cv2.resize(mask, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _fixed(places: Places, scale: float) -> npt.NDArray[np.int32]:

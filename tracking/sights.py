@@ -13,7 +13,7 @@ from tracking.windows import Animal, Clock, rows_of_animals
 
 _BINS = 1200  # of a strip; more cannot be seen
 _MOST_OF_A_TRACK, _MOST_OF_ALL = 20_000, 200_000
-_CELLS = 480  # along the longer side of the frame
+_CELLS = 200  # along the longer side of the frame
 _PAUSE = 20.0  # usual intervals of a track's points that no line is drawn across
 
 
