@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,14 +28,15 @@ from tracking.results import Results
 UNSEEN, IMMOBILE, MOVING, ASLEEP = range(4)
 """What an animal does in a window. One that is asleep is immobile, too."""
 
-_IN_MEMORY = 1 << 22  # values of an array; larger ones lie in a file that nobody sees
+_WINDOW = np.dtype(
+    [("x", "f4"), ("y", "f4"), ("step", "f4"), ("points", "u2"), ("found", "u2"), ("state", "u1")], align=True
+)
+_IN_MEMORY = 1 << 18  # windows of an animal; three days of seconds
 _MOST_WINDOWS = 200_000_000
 _TILE = 8192  # windows that are looked at together
 _FITTING = (2.0, 3.0, 4.0, 5.0, 6.0, 10.0, 12.0, 15.0, 20.0, 30.0, 60.0)  # seconds; they divide a minute
 _QUIET = 0.25  # share of the animals, those of the least noise: others may never rest
 _LOOKED_AT = 20_000  # frames that tell the usual interval
-
-T = TypeVar("T", bound=np.generic)
 
 
 class Animal(NamedTuple):
@@ -85,9 +86,9 @@ class Trace:
     """
 
     def __init__(self, windows: int) -> None:
-        self.x, self.y, self.steps = (_room(windows, np.float32) for _ in range(3))
-        self.points, self.found = (_room(windows, np.uint16) for _ in range(2))
-        self.states = _room(windows, np.uint8)
+        room = _room(windows)
+        self.x, self.y, self.steps = room["x"], room["y"], room["step"]
+        self.points, self.found, self.states = room["points"], room["found"], room["state"]
         self.scores = 0.0
         self._lengths, self._measured = 0.0, 0
 
@@ -141,12 +142,12 @@ class Trace:
         self.states[:] = np.select([moving, asleep, immobile], [MOVING, ASLEEP, IMMOBILE], UNSEEN)
 
 
-def _room(count: int, dtype: type[T]) -> npt.NDArray[T]:
-    """Return an array of zeros; a large one lies in a file without a name, of which memory holds parts."""
+def _room(count: int) -> npt.NDArray[np.void]:
+    """Return a table of zeros; a large one lies in a file without a name, of which memory holds parts."""
     if count <= _IN_MEMORY:
-        return np.zeros(count, dtype)
+        return np.zeros(count, _WINDOW)
     with tempfile.TemporaryFile(prefix="ethostore-") as file:
-        return np.memmap(file, dtype, "w+", shape=(count,))
+        return np.memmap(file, _WINDOW, "w+", shape=(count,))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -271,8 +272,8 @@ def measure(
 ) -> Motion:
     """Return how the animals of a result moved and slept.
 
-    The file is read in blocks. Ten bytes for each animal and window are kept (of a month of 20 animals, a few
-    hundred megabytes, in a temporary file), and nothing that grows with the frames.
+    The file is read in blocks. 20 bytes for each animal and window are kept, in temporary files if they are
+    many (of a month of 20 animals, a gigabyte), and nothing that grows with the frames.
 
     Parameters
     ----------
