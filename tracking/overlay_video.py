@@ -83,8 +83,7 @@ def save_overlay(
         The recording cannot be read, or the video not be written.
     """
     with open_results(result) as results, open_source_of(results, source, scale) as frames:
-        if isinstance(frames, StoreReader) and frames.path.resolve() in Path(out).resolve().parents:
-            raise OutputExistsError(f"{out} would lie in the store {frames.path}; give another folder")
+        _check_apart(Path(out), Path(results.attributes["source"] if source is None else source))
         wanted = _find_range(frames, start, stop, by)
         painter = _Painter(results, frames, wanted, scale=scale, trail=trail)
         chosen = {} if quality is None else {"quality": quality}
@@ -98,6 +97,13 @@ def save_overlay(
             force=force,
             **chosen,
         )
+
+
+def _check_apart(out: Path, source: Path) -> None:
+    """Raise OutputExistsError if the video would replace the recording, or lie in its folder."""
+    store = source.parent if source.name == "metadata.yaml" else source
+    if store.resolve() in (out.resolve(), *out.resolve().parents):
+        raise OutputExistsError(f"{out} would lie in, or be, the recording {source}; give another name")
 
 
 @contextmanager

@@ -103,7 +103,8 @@ def look(results: Results, clock: Clock, interval: float) -> Sights:
     step = span / max(2000, min(_MOST_OF_A_TRACK, _MOST_OF_ALL // max(1, len(results.rois))))
     sights: dict[Animal, Sight] = {}
     for block in results.blocks():
-        block = block[np.isfinite(block["time"]) & np.isfinite(block["x"]) & np.isfinite(block["y"])]
+        known = np.isfinite(block["x"]) & np.isfinite(block["y"])
+        block = block[known & block["time"].between(clock.first, clock.last)]  # the file may have grown
         stays += _stays(block, stays.shape, cell)
         for animal, mine in rows_of_animals(block):
             times = block["time"].to_numpy()[mine] - clock.first

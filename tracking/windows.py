@@ -65,8 +65,8 @@ class Clock:
     last: float
 
     def at(self, times: Numbers) -> npt.NDArray[np.int64]:
-        """Return the windows of times, -1 for those that are no number."""
-        known = np.isfinite(times)
+        """Return the windows of times, -1 for those outside of the recording (the file may have grown)."""
+        known = (times >= self.first) & (times <= self.last)
         windows = np.floor((np.where(known, times, self.start) - self.start) / self.window)
         return np.where(known, windows, -1).astype(np.int64)
 

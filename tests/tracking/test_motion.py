@@ -134,6 +134,24 @@ def test_frames_that_come_out_of_order_and_clocks_that_step_count_where_they_bel
     assert (motion.traces[FIRST].x[np.isfinite(motion.traces[FIRST].x)] == 5).all()
 
 
+def test_a_result_that_grows_meanwhile_is_measured_as_far_as_it_was(tmp_path, monkeypatch):
+    times = 1e9 + np.arange(0, 600, 0.5)
+    way = np.full((len(times), 2), 5.0)
+    path = write_result(tmp_path / "a.tracks.h5", times, {FIRST: way})
+    with open_results(path) as results:
+        whole = results.frame_blocks
+        sizes = iter([500])  # the first look sees less than the second
+
+        def grown():
+            some = next(sizes, None)
+            yield from (block[:some] for block in whole())
+
+        monkeypatch.setattr(results, "frame_blocks", grown)
+        motion = measure(results)
+    assert motion.total_frames == 500
+    assert motion.traces[FIRST].points.sum() == 500
+
+
 def test_rare_frames_lengthen_the_window(tmp_path):
     times = 1e9 + np.arange(0, 7200, 30.0)
     way = np.column_stack([np.arange(len(times)) * 3.0, np.zeros(len(times))])

@@ -89,6 +89,9 @@ def test_what_cannot_be_shown_is_told_so(recorded, make_store, tmp_path):
     with pytest.raises(OutputExistsError):
         save_overlay(result, tmp_path / "a.mp4")
     assert (tmp_path / "a.mp4").read_bytes() == b"mine"
+    for place in (store / "000000.mp4", store):
+        with pytest.raises(OutputExistsError, match="recording"):
+            save_overlay(result, place, force=True)
     store.rename(tmp_path / "gone")
     with pytest.raises(ResultFileError, match="is not there"):
         save_overlay(result, tmp_path / "b.mp4")
