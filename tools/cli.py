@@ -11,6 +11,7 @@ from hardware import HardwareError
 from imgstore import ImgstoreError
 from tools.camera import camera
 from tools.cameras import cameras
+from tools.compare import compare
 from tools.console import err
 from tools.convert import convert
 from tools.cut import cut
@@ -25,10 +26,12 @@ from tools.import_ import import_
 from tools.import_tracks import import_tracks
 from tools.info import info
 from tools.layout import layout
+from tools.overlay import overlay
 from tools.plot import plot
 from tools.record import record
 from tools.repair import repair
 from tools.rig import rig
+from tools.summary import summary
 from tools.timecodes import timecodes
 from tools.track import track
 from tools.verify import verify
@@ -59,6 +62,9 @@ for command in (
     extra,
     track,
     plot,
+    overlay,
+    summary,
+    compare,
     export,
     import_tracks,
     verify,

@@ -1,6 +1,7 @@
 """Frames in, positions out: regions, backgrounds, trackers, result files and what is made of them."""
 
 from tracking.cluster import DaskWorkers, open_scheduler, open_slurm
+from tracking.compare import Agreement, Comparison, ResultSide, TruthSide, compare, read_truth
 from tracking.errors import (
     ClusterError,
     EmptyRecordingError,
@@ -22,7 +23,9 @@ from tracking.layouts.finding import draw_regions, find_regions
 from tracking.layouts.written import LayoutFile
 from tracking.live import LiveFrames, track_live
 from tracking.monitor import Monitor, PointSink, Stimulator, StopFlag, TrackSummary
+from tracking.motion import MotionSettings
 from tracking.overlay import draw
+from tracking.overlay_video import open_source_of, save_overlay
 from tracking.points import COLUMNS, POINT, Points, Status
 from tracking.polygons import circle_through
 from tracking.realign import Realignment, realign
@@ -30,9 +33,12 @@ from tracking.results import Event, Results, ResultWriter, RunInfo, open_results
 from tracking.retrack import Retracked, TrackPlan, median_image, plan_like, resume, retrack
 from tracking.roi import ROI, Part
 from tracking.score import Score, score
+from tracking.summary import AnimalSummary, Summary, summarize
 from tracking.targets import find_targets
 from tracking.trackers import TRACKERS, Tracker
+from tracking.windows import Animal, Bout, Motion, measure
 from tracking.workers import LocalWorkers, Workforce
+from tracking.worst import draw_worst
 
 __all__ = [
     "COLUMNS",
@@ -42,7 +48,12 @@ __all__ = [
     "POINT",
     "ROI",
     "TRACKERS",
+    "Agreement",
+    "Animal",
+    "AnimalSummary",
+    "Bout",
     "ClusterError",
+    "Comparison",
     "DaskWorkers",
     "EmptyRecordingError",
     "Event",
@@ -55,6 +66,8 @@ __all__ = [
     "LiveFrames",
     "LocalWorkers",
     "Monitor",
+    "Motion",
+    "MotionSettings",
     "Part",
     "PointSink",
     "Points",
@@ -64,6 +77,7 @@ __all__ = [
     "Regions",
     "ResultExistsError",
     "ResultFileError",
+    "ResultSide",
     "ResultWriter",
     "Results",
     "Retracked",
@@ -73,31 +87,40 @@ __all__ = [
     "Status",
     "Stimulator",
     "StopFlag",
+    "Summary",
     "TargetsNotFoundError",
     "TrackPlan",
     "TrackSummary",
     "Tracker",
     "TrackingError",
+    "TruthSide",
     "WorkerDiedError",
     "Workforce",
     "check_regions",
     "circle_through",
+    "compare",
     "draw",
     "draw_regions",
+    "draw_worst",
     "export",
     "find_regions",
     "find_targets",
     "import_tracks",
+    "measure",
     "median_image",
     "open_layout",
     "open_results",
     "open_scheduler",
     "open_slurm",
+    "open_source_of",
     "plan_like",
+    "read_truth",
     "realign",
     "repair_results",
     "resume",
     "retrack",
+    "save_overlay",
     "score",
+    "summarize",
     "track_live",
 ]

@@ -435,6 +435,11 @@ class Results:
         """Return some rows of "frames" or "points", as they were written."""
         return np.asarray(self._file[table][start:stop])
 
+    def frame_blocks(self, rows: int = 500_000) -> Iterator[npt.NDArray[np.void]]:
+        """Yield `frames` in pieces of at most `rows`."""
+        for start in range(0, self.count("frames"), rows):
+            yield self.read("frames", start, start + rows)
+
     def close(self) -> None:
         """Let go of the file. Closing twice is harmless."""
         self._file.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -20,12 +21,13 @@ import tracking
 from tests.conftest import ROOT
 from tests.imgstore.test_video import write_video
 from tests.tools.commands import run
+from tracking.plots import KINDS
 
 COMMANDS = (
     *("cameras", "doctor", "rig", "camera", "layout"),
     *("demo", "record", "import", "info", "frame", "cut", "convert", "export-video", "export-tiff"),
     *("timecodes", "extra"),
-    *("track", "plot", "export", "import-tracks", "verify", "repair"),
+    *("track", "plot", "overlay", "summary", "compare", "export", "import-tracks", "verify", "repair"),
 )
 
 
@@ -458,6 +460,29 @@ def test_tracks_go_to_an_ethoscope_file_and_back(demo, tmp_path):
         assert facts["frames"] == len(results.frames)
     fails(*back, cwd=tmp_path, says="exists already")
     fails("export", path, cwd=tmp_path, says="give one file to write, with --to", code=2)
+
+
+def test_results_are_summed_up_compared_and_shown_from_the_command_line(demo, tmp_path):
+    store, result = demo["files"]["store"], demo["files"]["result"]
+    text = ethostore("summary", result, "--csv", "a.csv", cwd=tmp_path).stdout
+    assert "noise" in text
+    lines = pd.read_csv(tmp_path / "a.csv")
+    assert len(lines) == 20
+    assert (lines["found"] > 0.9).all()
+    facts = json.loads(ethostore("summary", result, "--moving-above", "3px", "--json", cwd=tmp_path).stdout)
+    assert facts["moving_above_px_s"] == 3
+    fails("summary", result, "--moving-above", "fast", cwd=tmp_path, says="2px or 0.5mm", code=2)
+    found = json.loads(ethostore("compare", result, result, "--json", "--out", "w.png", cwd=tmp_path).stdout)
+    assert found["comparisons"][0]["whole"]["largest"] == 0
+    assert (tmp_path / "w.png").read_bytes().startswith(b"\x89PNG")
+    fails("compare", result, cwd=tmp_path, says="--truth", code=2)
+    options = ("--by", "index", "--start", 10, "--end", 20, "--scale", 0.5, "--json")
+    made = json.loads(ethostore("overlay", store, result, "a.mp4", *options, cwd=tmp_path).stdout)
+    assert made["frames"] == 10
+    fails("overlay", result, cwd=tmp_path, says="RESULT OUT", code=2)
+    ethostore("plot", result, "a.png", "--kind", "actogram", "--lights", "8-20", cwd=tmp_path)
+    fails("plot", result, "b.png", "--lights", "dark", cwd=tmp_path, says="8-20")
+    assert all(kind in ethostore("plot", "--help", cwd=tmp_path).stdout for kind in KINDS.names())
 
 
 def test_errors_say_in_one_line_what_to_do_and_leave_nothing(demo, tmp_path):
