@@ -23,7 +23,7 @@ from tests.tools.commands import run
 
 COMMANDS = (
     *("cameras", "doctor", "rig", "camera"),
-    *("demo", "record", "import", "info", "frame", "cut", "convert", "export-video", "export-tiff"),
+    *("demo", "record", "feed", "import", "info", "frame", "cut", "convert", "export-video", "export-tiff"),
     *("timecodes", "extra"),
     *("track", "plot", "export", "verify", "repair"),
 )
