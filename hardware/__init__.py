@@ -9,6 +9,7 @@ from hardware.callback_process import CallbackProcess
 from hardware.camera import (
     CAMERAS,
     FINDERS,
+    OPTIONS,
     SOURCES,
     Camera,
     CameraFinder,
@@ -38,16 +39,19 @@ from hardware.errors import (
     CameraStateError,
     CameraTimeoutError,
     CaptureError,
+    DiskFullError,
     FeedDiedError,
     FeedError,
     FeedInUseError,
     FeedNotFoundError,
     FeedSpaceError,
+    FolderClosedError,
     HardwareError,
     SettingError,
     SourceError,
 )
 from hardware.faults import Exposures, Faults
+from hardware.feed.pulse import FeedPulse, look_at_feed
 from hardware.feed.reader import FeedReader
 from hardware.feed.segment import FeedInfo, find_feeds, remove_stale_feeds
 from hardware.feed.writer import FeedWriter
@@ -65,8 +69,10 @@ from hardware.node_file import (
     write_node_file,
 )
 from hardware.nodes import NodeCamera, NodeEntry, NodeMap
+from hardware.options import CameraOption, describe_options
 from hardware.overlay import caption, frame_text
 from hardware.pattern import Pattern, read_number
+from hardware.place import check_place
 from hardware.recorder import Recorder
 from hardware.recording import RecordLimit, RecordProgress, RecordSummary, Saving
 from hardware.rig import (
@@ -97,6 +103,7 @@ __all__ = [
     "EXAMPLE_RIG",
     "FINDERS",
     "LEVELS",
+    "OPTIONS",
     "SOURCES",
     "Callback",
     "CallbackProcess",
@@ -107,6 +114,7 @@ __all__ = [
     "CameraJob",
     "CameraMaker",
     "CameraNotFoundError",
+    "CameraOption",
     "CameraSearch",
     "CameraSettings",
     "CameraSpec",
@@ -117,6 +125,7 @@ __all__ = [
     "CheckResult",
     "CodecSpeed",
     "DailyWindow",
+    "DiskFullError",
     "DiskGuard",
     "DiskState",
     "EventSink",
@@ -127,9 +136,11 @@ __all__ = [
     "FeedInUseError",
     "FeedInfo",
     "FeedNotFoundError",
+    "FeedPulse",
     "FeedReader",
     "FeedSpaceError",
     "FeedWriter",
+    "FolderClosedError",
     "FolderMeter",
     "FoundCamera",
     "FrameFunction",
@@ -168,7 +179,9 @@ __all__ = [
     "Window",
     "as_record",
     "caption",
+    "check_place",
     "compare_nodes",
+    "describe_options",
     "dump_nodes",
     "examine",
     "existing_parent",
@@ -179,6 +192,7 @@ __all__ = [
     "frames",
     "load_nodes",
     "load_rig",
+    "look_at_feed",
     "next_window",
     "open_camera",
     "parse_rig",

@@ -173,6 +173,21 @@ CAMERAS: Registry[CameraMaker] = Registry(
     extras={"genicam": "genicam", "basler": "basler"},
 )
 
+OPTIONS: Registry[type[object]] = Registry(
+    "kind of camera",
+    {
+        "simulated": "hardware.faults:Faults",
+        "video": "hardware.cameras.replay:ReplayOptions",
+        "store": "hardware.cameras.replay:ReplayOptions",
+        "opencv": "hardware.cameras.opencv:OpenCVOptions",
+        "picamera": "hardware.cameras.picamera_controls:PicameraOptions",
+        "genicam": "hardware.vision:GenICamOptions",
+        "basler": "hardware.vision:VisionOptions",
+        "stream": "hardware.cameras.stream:StreamOptions",
+    },
+)
+"""What each kind of camera can be told, for `describe_options`; no library is needed to ask."""
+
 CameraFinder: TypeAlias = Callable[[], list[FoundCamera]]
 """Lists the cameras of one kind that are there. Raises MissingDependencyError, HardwareError."""
 

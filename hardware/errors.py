@@ -29,6 +29,14 @@ class CaptureError(HardwareError, OSError):
     """The camera failed while it was running."""
 
 
+class DiskFullError(HardwareError, OSError):
+    """A disk has no more room than is to be left free."""
+
+
+class FolderClosedError(HardwareError, PermissionError):
+    """A store cannot be made, since nothing can be written where it is to lie."""
+
+
 class FeedError(HardwareError, OSError):
     """A live feed cannot be made or read."""
 

@@ -7,12 +7,16 @@ from enum import Enum
 
 import numpy as np
 
-from hardware.errors import SettingError
+from hardware.options import about, check_ranges
 from hardware.stamper import Counter
 from imgstore import Image
 
 _NS = 1_000_000_000
 _NEVER_S = 1e9
+
+
+def _seconds(meaning: str, high: float = _NEVER_S) -> dict[str, object]:
+    return about(meaning, unit="s", values="from 0" if high == _NEVER_S else "", low=0, high=high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,39 +27,44 @@ class Faults:
     """
 
     jitter: float = field(
-        default=0.0, metadata={"help": "s; frames come later by this on average, at random"}
+        default=0.0,
+        metadata=about("frames come later by this on average, at random", unit="s", low=0, high=60),
     )
-    drop: float = field(default=0.0, metadata={"help": "0 to 0.99; chance of a frame to be lost"})
-    drop_every: int | None = field(default=None, metadata={"help": "from 2; every so manieth frame is lost"})
-    bad: float = field(default=0.0, metadata={"help": "0 to 1; chance of a frame to come incomplete"})
-    bad_every: int | None = field(
-        default=None, metadata={"help": "from 1; every so manieth frame is incomplete"}
+    drop: float = field(default=0.0, metadata=about("chance of a frame to be lost", low=0, high=0.99))
+    drop_every: int | None = field(default=None, metadata=about("every so manieth frame is lost", low=2))
+    bad: float = field(default=0.0, metadata=about("chance of a frame to come incomplete", low=0, high=1))
+    bad_every: int | None = field(default=None, metadata=about("every so manieth frame is incomplete", low=1))
+    freeze_at: int | None = field(default=None, metadata=about("frame whose image comes again", low=0))
+    freeze_frames: int = field(default=10, metadata=about("how many frames after it show it", low=1))
+    silence_at: float | None = field(default=None, metadata=_seconds("from when on nothing comes"))
+    silence_s: float = field(default=1.0, metadata=_seconds("for how long; these frames are lost"))
+    disconnect_frame: int | None = field(
+        default=None, metadata=about("frame at which the device goes", low=0)
     )
-    freeze_at: int | None = field(default=None, metadata={"help": "frame whose image comes again"})
-    freeze_frames: int = field(default=10, metadata={"help": "how many frames after it show it"})
-    silence_at: float | None = field(default=None, metadata={"help": "s; from when on nothing comes"})
-    silence_s: float = field(default=1.0, metadata={"help": "s; for how long; these frames are lost"})
-    disconnect_frame: int | None = field(default=None, metadata={"help": "frame at which the device goes"})
-    disconnect_at: float | None = field(default=None, metadata={"help": "s; when the device goes"})
-    disconnects: int = field(default=1, metadata={"help": "how often it goes, in all"})
-    away_s: float = field(default=1.0, metadata={"help": "s; for how long it cannot be started then"})
-    stuck_at: float | None = field(default=None, metadata={"help": "s; when reading hangs, once"})
-    stuck_s: float = field(default=1.0, metadata={"help": "s; for how long, whatever the timeout"})
-    drift: float | None = field(default=None, metadata={"help": "ppm; how much too fast its clock runs"})
-    offset: float | None = field(default=None, metadata={"help": "s; what its clock shows at the start"})
-    clock_stuck_at: float | None = field(default=None, metadata={"help": "s; when its clock stands still"})
-    counter_bits: int | None = field(default=None, metadata={"help": "2 to 64; of its count, which wraps"})
-    counter_first: int = field(default=0, metadata={"help": "0 or 1; the lowest number of its count"})
-    counter_start: int | None = field(default=None, metadata={"help": "number of the first frame"})
+    disconnect_at: float | None = field(default=None, metadata=_seconds("when the device goes"))
+    disconnects: int = field(default=1, metadata=about("how often it goes, in all", low=0))
+    away_s: float = field(default=1.0, metadata=_seconds("for how long it cannot be started then"))
+    stuck_at: float | None = field(default=None, metadata=_seconds("when reading hangs, once"))
+    stuck_s: float = field(default=1.0, metadata=_seconds("for how long, whatever the timeout", high=3600))
+    drift: float | None = field(
+        default=None,
+        metadata=about("how much too fast its clock runs", unit="ppm", low=-500_000, high=500_000),
+    )
+    offset: float | None = field(default=None, metadata=_seconds("what its clock shows at the start"))
+    clock_stuck_at: float | None = field(default=None, metadata=_seconds("when its clock stands still"))
+    counter_bits: int | None = field(
+        default=None, metadata=about("of its count, which wraps", unit="bits", low=2, high=64)
+    )
+    counter_first: int = field(default=0, metadata=about("the lowest number of its count", low=0, high=1))
+    counter_start: int | None = field(
+        default=None, metadata=about("number of the first frame", values="from 0", low=0, high=2**64 - 1)
+    )
     counter_stuck_at: int | None = field(
-        default=None, metadata={"help": "frame from which on the count stands still"}
+        default=None, metadata=about("frame from which on the count stands still", low=0)
     )
 
     def __post_init__(self) -> None:
-        for name, low, high in _RANGES:
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                raise SettingError(f"{name} of a simulated camera is from {low:g} to {high:g}, not {value}")
+        check_ranges(self, "a simulated camera")
 
     @property
     def asked(self) -> Mapping[str, object]:
@@ -82,32 +91,6 @@ class Faults:
         """How the device counts."""
         last = None if self.counter_bits is None else 2**self.counter_bits - 1
         return Counter(self.counter_first, last)
-
-
-_RANGES = (
-    ("jitter", 0, 60),
-    ("drop", 0, 0.99),
-    ("drop_every", 2, math.inf),
-    ("bad", 0, 1),
-    ("bad_every", 1, math.inf),
-    ("freeze_at", 0, math.inf),
-    ("freeze_frames", 1, math.inf),
-    ("silence_at", 0, _NEVER_S),
-    ("silence_s", 0, _NEVER_S),
-    ("disconnect_frame", 0, math.inf),
-    ("disconnect_at", 0, _NEVER_S),
-    ("disconnects", 0, math.inf),
-    ("away_s", 0, _NEVER_S),
-    ("stuck_at", 0, _NEVER_S),
-    ("stuck_s", 0, 3600),
-    ("drift", -500_000, 500_000),
-    ("offset", 0, _NEVER_S),
-    ("clock_stuck_at", 0, _NEVER_S),
-    ("counter_bits", 2, 64),
-    ("counter_first", 0, 1),
-    ("counter_start", 0, 2**64 - 1),
-    ("counter_stuck_at", 0, math.inf),
-)
 
 
 class Fate(Enum):

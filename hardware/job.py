@@ -14,14 +14,17 @@ from hardware.disk import DiskGuard, FolderMeter
 from hardware.errors import SettingError
 from hardware.feed.writer import FeedWriter
 from hardware.frame import CameraFrame
+from hardware.place import check_place
 from hardware.recorder import Recorder
 from hardware.recording import RecordLimit, Saving
-from hardware.store_sink import StoreSink, StoreSpec
-from imgstore import FrameSink, FrameSpec, StoreExistsError
+from hardware.store_sink import StoreSink, StoreSpec, check_store
+from imgstore import FORMATS, FrameSink, FrameSpec
 
 DEFAULT_MEMORY = 256_000_000
 DEFAULT_RESERVE = 1_000_000_000
 DEFAULT_SILENCE_S = 5.0
+
+_ANY_SPEC = FrameSpec((960, 1280))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,12 @@ class CameraJob:
     def recorder(self) -> Recorder:
         """Return what records it; nothing is opened.
 
-        Raises what `open_camera` raises, and StoreExistsError if a store is in the way: saving may begin
-        hours from now.
+        Raises what `open_camera` and `check_place` raise, and SettingsError for settings that a format has
+        not: saving may begin hours from now.
         """
         for store in self.stores:
-            _check_free(store.path)
+            check_place(store.path, self.reserve)
+            FORMATS.get(store.format).settings(_ANY_SPEC, store.settings)
         camera = self.camera()
         function = None if self.callback is None else find_function(self.callback)
         meters = [FolderMeter(store.path) for store in self.stores]
@@ -106,6 +110,8 @@ class CameraJob:
     def _open_taps(
         self, spec: FrameSpec, function: FrameFunction | None, recorder: Recorder
     ) -> Sequence[FrameSink]:
+        for store in self.stores:
+            check_store(store, spec)  # which may be made hours from now
         taps: list[FrameSink] = []
         feed, process = self.feed, None
         if self.callback is not None and self.callback_process:
@@ -148,12 +154,6 @@ class CameraJob:
                 sink.close()
             raise
         return sinks
-
-
-def _check_free(path: Path) -> None:
-    if path.is_dir() and any(path.iterdir()):
-        what = "a store" if (path / "metadata.yaml").exists() else "files"
-        raise StoreExistsError(f"{path} holds {what} already; give a folder that does not exist yet")
 
 
 def renamed(job: CameraJob, attempt: int) -> CameraJob:

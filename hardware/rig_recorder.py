@@ -23,6 +23,9 @@ from imgstore import ImgstoreError, deferred_interrupt
 RigProgress: TypeAlias = Callable[[Mapping[str, RecordProgress]], None]
 """Called with how far each camera is, a few times a second."""
 
+RigFailure: TypeAlias = Callable[[str, str], None]
+"""Called with the name of a camera that failed, and what went wrong, as soon as it is known."""
+
 _POLL_S = 0.1
 _LEAST_S = 0.001
 _READY_S = 15.0  # that cameras may take to give their first frame before the others start without them
@@ -85,19 +88,26 @@ class RigRecorder:
         """Write down in all stores that something happened now."""
         self._order("mark", text)
 
-    def run(self, progress: RigProgress | None = None, stop: StopFlag | None = None) -> dict[str, Outcome]:
+    def run(
+        self,
+        progress: RigProgress | None = None,
+        stop: StopFlag | None = None,
+        failed: RigFailure = lambda name, error: None,
+    ) -> dict[str, Outcome]:
         """Record until all cameras have ended, `stop` is set, or Ctrl-C; return what became of each.
 
         What fails of one camera is in its outcome, and stops no other. What `progress` raises comes out when
-        all have ended.
+        all have ended. Neither it nor `failed` may wait: the cameras' processes would, too.
         """
-        failed: Exception | None = None
+        told: set[str] = set()
+        trouble: Exception | None = None
         with deferred_interrupt() as interrupt, _closing(self._hands):
             for hand in self._hands:
                 hand.start()
             began, started, stopped_at = time.monotonic(), False, None
             while any(hand.is_running for hand in self._hands):
                 self._listen()
+                self._tell_failures(failed, told)
                 if not started and (self._are_ready() or time.monotonic() - began > _READY_S):
                     started = True
                     if self._saves_at_once:
@@ -111,9 +121,9 @@ class RigRecorder:
                     try:
                         progress({hand.job.name: hand.progress for hand in self._hands if hand.progress})
                     except Exception as exc:  # noqa: BLE001  # raised when all has ended
-                        progress, failed = None, exc
-        if failed is not None:
-            raise failed
+                        progress, trouble = None, exc
+        if trouble is not None:
+            raise trouble
         return {hand.job.name: hand.outcome() for hand in self._hands}
 
     def _listen(self) -> None:
@@ -121,6 +131,13 @@ class RigRecorder:
         connections = {hand.connection: hand for hand in self._hands if hand.is_running}
         for ready in wait(list(connections), timeout=_POLL_S):
             connections[ready].listen()  # type: ignore[index]
+
+    def _tell_failures(self, failed: RigFailure, told: set[str]) -> None:
+        """Tell of each camera that failed, once."""
+        for hand in self._hands:
+            if hand.error is not None and hand.job.name not in told:
+                told.add(hand.job.name)
+                failed(hand.job.name, hand.error)
 
     def _are_ready(self) -> bool:
         return all(not hand.is_running or (hand.progress and hand.progress.taken) for hand in self._hands)
@@ -142,7 +159,7 @@ class _Hand:
         self._attempt = 0
         self._stores: list[Path] = []
         self._summary: RecordSummary | None = None
-        self._error: str | None = None
+        self.error: str | None = None
         self._orders: list[_Order] = []  # that a process which is started again has to hear, too
         self._is_ending = False
         self._began_ns = 0  # saving, by the monotonic clock
@@ -198,7 +215,7 @@ class _Hand:
                 if isinstance(said, RecordProgress):
                     self.progress, self._told = said, said.frames
                 else:
-                    self._summary, self._error = said
+                    self._summary, self.error = said
         except (EOFError, OSError):
             self._ended()
 
@@ -212,7 +229,7 @@ class _Hand:
     def outcome(self) -> Outcome:
         """Return what became of the camera."""
         stores = tuple(path for path in self._stores if path.exists())
-        return Outcome(stores, self._summary, self._error, self._attempt - 1)
+        return Outcome(stores, self._summary, self.error, self._attempt - 1)
 
     def _ended(self) -> None:
         self.is_running = False
@@ -220,7 +237,7 @@ class _Hand:
         code = self._process.exitcode
         self._process.close()
         self.connection.close()
-        if self._summary is not None or self._error is not None:
+        if self._summary is not None or self.error is not None:
             return
         killed = code is not None and code < 0
         if killed and not self._is_ending and self._attempt < _MOST_ATTEMPTS:
@@ -228,7 +245,7 @@ class _Hand:
             self.start()
         else:
             how = signal.Signals(-code).name if code is not None and killed else f"exit code {code}"
-            self._error = f"its process died ({how}); that was attempt {self._attempt}"
+            self.error = f"its process died ({how}); that was attempt {self._attempt}"
 
     def _send(self, order: _Order) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it died, which `listen` notices

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from hardware.camera import CameraSettings
 from hardware.errors import SettingError
 from hardware.node_file import load_nodes, read_node_file
 from hardware.nodes import NodeMap, first_node, get_node, selector_states, write_node
+from hardware.options import CameraOption, about
 from hardware.pixels import PixelFormat, is_known, parse_pixel_format
 
 RATE_NODES = (
@@ -55,23 +57,37 @@ _COLOURS = (
 class NodeOptions:
     """What a camera with nodes can be told besides size and rate; and any node, by its name."""
 
+    others: ClassVar[tuple[CameraOption, ...]] = (
+        CameraOption(
+            "NODE",
+            "any node of the camera by its own name; `ethostore camera dump` lists them",
+            "a number or a word",
+            values="as in ExposureMode=Timed",
+            default="as the camera has it",
+        ),
+    )
+
     settings: str | None = field(
-        default=None, metadata={"help": "file of `ethostore camera dump` to load before all else"}
+        default=None,
+        metadata=about("file of `ethostore camera dump` to load before all else", values="a path"),
     )
     pixel_format: str | None = field(
-        default=None, metadata={"help": "as the camera calls it: Mono8, Mono12p, BayerRG8, BGR8 ..."}
+        default=None,
+        metadata=about("as the camera calls it", values="Mono8, Mono12p, BayerRG8, BGR8 ..."),
     )
     exposure: float | None = field(
-        default=None, metadata={"help": "exposure time in ms, automatic exposure off"}
+        default=None, metadata=about("exposure time, automatic exposure off", unit="ms")
     )
     gain: float | None = field(
-        default=None, metadata={"help": "gain in the camera's unit, mostly dB, automatic gain off"}
+        default=None, metadata=about("gain, automatic gain off", unit="the camera's, mostly dB")
     )
     trigger: str | None = field(
         default=None,
-        metadata={
-            "help": "free, software (one frame for each that is read), or the line that it comes by: Line1"
-        },
+        metadata=about(
+            "what exposes: free runs, software gives a frame for each that is read; or the line it comes by",
+            values="free, software, Line1 ...",
+            default="free, unless settings say",
+        ),
     )
 
 

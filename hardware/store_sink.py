@@ -12,7 +12,7 @@ from hardware.errors import SettingError
 from hardware.frame import CameraFrame
 from hardware.losses import Loss, merged
 from hardware.overlay import caption, frame_text
-from imgstore import DEFAULT_FORMAT, Frame, FrameSpec, StreamWriter
+from imgstore import DEFAULT_FORMAT, FORMATS, Frame, FrameSpec, StreamWriter
 
 DEVICE_STREAM = "device"
 """The stream in which a store keeps what a device with a clock of its own said of each frame."""
@@ -71,13 +71,13 @@ class StoreSink:
     def __init__(self, store: StoreSpec, spec: FrameSpec, rate: float | None) -> None:
         self._rate = rate
         self._rows, self._columns = _kept(store, spec)
-        rows, columns = self._rows.stop - self._rows.start, self._columns.stop - self._columns.start
+        kept = _kept_spec(store, spec)
         self._overlay = store.overlay
-        self._is_part = (rows, columns) != spec.shape[:2]
+        self._is_part = kept != spec
         self._writer = imgstore.create(
             store.path,
-            (rows, columns, *spec.shape[2:]),
-            spec.dtype,
+            kept.shape,
+            kept.dtype,
             format=store.format,
             settings=store.settings,
             chunksize=_chunksize(store, rate),
@@ -138,6 +138,23 @@ class StoreSink:
         if self._device is not None:
             said = [[_known(frame.device_number), _known(frame.device_ns), frame.arrived_ns]]
             self._device.append(np.array(said, np.int64), frame.time)
+
+
+def check_store(store: StoreSpec, spec: FrameSpec) -> None:
+    """Raise what keeps frames of `spec` out of a store.
+
+    Raises SettingError if the part that is to be kept is not there, FrameFormatError if the format cannot
+    hold it, SettingsError if it does not take the settings.
+    """
+    kept = _kept_spec(store, spec)
+    chunk_format = FORMATS.get(store.format)
+    chunk_format.check(kept)
+    chunk_format.settings(kept, store.settings)
+
+
+def _kept_spec(store: StoreSpec, spec: FrameSpec) -> FrameSpec:
+    rows, columns = _kept(store, spec)
+    return FrameSpec((rows.stop - rows.start, columns.stop - columns.start, *spec.shape[2:]), spec.dtype)
 
 
 def _known(value: int | None) -> int:

@@ -13,7 +13,7 @@ from hardware.camera import CameraIdentity, CameraSettings
 from hardware.errors import CameraStateError, CaptureError, SettingError
 from hardware.frame import CameraFrame
 from hardware.nodes import NodeMap, get_node
-from hardware.options import parse_options
+from hardware.options import about, parse_options
 from hardware.pixels import PixelFormat, decode
 from hardware.sfnc import RATE_NODES, NodeOptions, read_main_nodes, set_up
 from hardware.stamper import Counter, Stamper
@@ -88,14 +88,26 @@ class VisionOptions(NodeOptions):
 
     buffers: int | None = field(
         default=None,
-        metadata={
-            "help": "buffers for frames that nobody has read yet, 1 or more; default: 8 to 64, up to 256 MB"
-        },
+        metadata=about(
+            "buffers for frames that nobody has read yet", values="from 1", default="8 to 64, up to 256 MB"
+        ),
     )
 
     def __post_init__(self) -> None:
         if self.buffers is not None and self.buffers < 1:
             raise SettingError(f"buffers are at least one, not {self.buffers}")
+
+
+@dataclass(frozen=True, slots=True)
+class GenICamOptions(VisionOptions):
+    """What a camera with a GenTL producer can be told, too. It lies here, where no library is needed."""
+
+    producer: str | None = field(
+        default=None,
+        metadata=about(
+            "producer to use", values="path of a .cti file", default="all in GENICAM_GENTL64_PATH"
+        ),
+    )
 
 
 def default_buffers(size: int) -> int:

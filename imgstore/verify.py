@@ -37,6 +37,7 @@ from imgstore.reader import format_of
 from imgstore.samples import SAMPLES_NAME
 from imgstore.sqlite_index import FILENAME as SQLITE_FILENAME
 from imgstore.sqlite_index import check_same
+from imgstore.totals import check_totals
 
 _OWN_FILES = (
     *(METADATA_FILENAME, LOCK_FILENAME, CACHE_FILENAME, CHECKSUMS_FILENAME, EVENTS_FILENAME),
@@ -85,7 +86,12 @@ def verify(
     search = _Search(file.parent, metadata)
     findings = [*search.look_around()]
     rows, whole = search.rows()
-    findings += [*search.problems, *search.check_copies(whole), *search.check_events(), *_check_order(whole)]
+    findings += [
+        *search.problems,
+        *search.check_copies(whole),
+        *search.check_events(len(whole)),
+        *_check_order(whole),
+    ]
     counter = _Counter(len(whole), progress)
     stop = Event()
     check = ChunkCheck(
@@ -273,8 +279,8 @@ class _Search:
             except ChunkError as exc:
                 yield Finding("warning", SQLITE_FILENAME, f"{exc}; write it again with save_index()")
 
-    def check_events(self) -> Iterator[Finding]:
-        """Yield what is wrong with the file of events."""
+    def check_events(self, frames: int) -> Iterator[Finding]:
+        """Yield what is wrong with the file of events, of a store that holds so many frames."""
         found = load_events(self._root)
         if found.problem:
             yield Finding("error", EVENTS_FILENAME, found.problem)
@@ -290,6 +296,8 @@ class _Search:
             for event in found.events
             if event.kind == GAP and claim_of(event) is None
         )
+        if not (self.live or found.problem or found.broken):  # else not all is known that it would be held to
+            yield from check_totals(found.events, frames)
 
     def _check_cache(self) -> Iterator[Finding]:
         cache = load_cache(self._root)

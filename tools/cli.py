@@ -1,6 +1,5 @@
 """The command `ethostore`: finds the subcommand, turns errors into exit codes."""
 
-import os
 import sys
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from imgstore import ImgstoreError
 from tools.camera import camera
 from tools.cameras import cameras
 from tools.compare import compare
-from tools.console import err
+from tools.console import discard, err, perhaps_unheard
 from tools.convert import convert
 from tools.cut import cut
 from tools.demo import demo
@@ -21,6 +20,7 @@ from tools.export import export
 from tools.export_tiff import export_tiff
 from tools.export_video import export_video
 from tools.extra import extra
+from tools.feed import feed
 from tools.frame import frame
 from tools.import_ import import_
 from tools.import_tracks import import_tracks
@@ -51,6 +51,7 @@ for command in (
     cameras,
     doctor,
     record,
+    feed,
     import_,
     info,
     frame,
@@ -100,7 +101,7 @@ def main() -> None:
     except (ImgstoreError, HardwareError, TrackingError) as exc:
         _fail(str(exc))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader, `head` say, has enough
+        discard(sys.stdout)  # the reader, `head` say, has enough
         sys.exit(0)
     except OSError as exc:
         _fail(f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc))
@@ -110,7 +111,8 @@ def main() -> None:
 
 
 def _fail(message: str) -> None:
-    err.print(f"[bold red]error:[/] {_escaped(message)}")
+    with perhaps_unheard(sys.stderr):
+        err.print(f"[bold red]error:[/] {_escaped(message)}")
     sys.exit(1)
 
 

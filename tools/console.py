@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+_WIDE = 10_000  # columns
 _LATEST_S = 1e11  # the year 5138
 _GONE = (errno.EPIPE, errno.EIO, errno.ENXIO)  # what a pipe without a reader says, and a closed terminal
 _TABLE_WIDTH = 110
@@ -45,9 +46,20 @@ def perhaps_unheard(stream: TextIO) -> Iterator[None]:
     except OSError as exc:
         if exc.errno not in _GONE:
             raise
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        discard(stream)
+
+
+def discard(stream: TextIO) -> None:
+    """Drop all that is printed to a stream from now on, and what it still holds."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def show_table(table: Table) -> None:
+    """Print a table: as wide as the terminal, and where there is none with a line for every row."""
+    console = out if out.is_terminal else _Console(width=_WIDE)
+    console.print(table)
 
 
 def show(facts: Mapping[str, object], *, as_json: bool) -> None:

@@ -15,11 +15,12 @@ from imgstore import (
     FrameNotFoundError,
     FrameSequence,
     Image,
+    OutputExistsError,
     StoreReader,
 )
 from tools.console import parse_time, show
 from tools.info import local_text
-from tracking import ResultExistsError, ResultFileError, draw, open_results
+from tracking import ResultFileError, draw, open_results
 
 _PICTURES = (".png", ".jpg", ".tif", ".bmp")
 _FARTHEST_S = 2.0
@@ -46,10 +47,7 @@ def frame(
     """Write one frame as a picture, found by its index, its camera number or its time."""
     if sum(way is not None for way in (index, number, time)) != 1:
         raise typer.BadParameter("give one of --index, --number and --time")
-    if out.suffix.lower() not in _PICTURES:
-        raise typer.BadParameter(f"OUT ends in one of {', '.join(_PICTURES)}, got {str(out)!r}")
-    if out.exists() and not force:
-        raise ResultExistsError(f"{out} exists already; give another name, or --force")
+    check_picture("OUT", out, force=force)
     frames = imgstore.open_source(store)
     try:
         found = _find(frames, index, number, time)
@@ -57,9 +55,17 @@ def frame(
         uuid = frames.metadata.uuid if isinstance(frames, StoreReader) else None
     finally:
         frames.close()
-    _write(out, found.image if result is None else _with_result(found, result, uuid))
+    write_picture(out, found.image if result is None else _with_result(found, result, uuid))
     facts = {"picture": str(out), "index": found.index, "number": found.number, "time": found.time}
     show({**facts, "local_time": local} if local else facts, as_json=as_json)
+
+
+def check_picture(what: str, path: Path, *, force: bool) -> None:
+    """Raise typer.BadParameter if a path can be no picture's, OutputExistsError if it is taken."""
+    if path.suffix.lower() not in _PICTURES:
+        raise typer.BadParameter(f"{what} ends in one of {', '.join(_PICTURES)}, got {str(path)!r}")
+    if path.exists() and not force:
+        raise OutputExistsError(f"{path} exists already; give another name, or --force")
 
 
 def _find(frames: FrameSequence, index: int | None, number: int | None, time: str | None) -> Frame:
@@ -98,7 +104,8 @@ def _with_result(found: Frame, result: Path, uuid: str | None) -> Image:
         return draw(found.image, results.rois, points, results.targets)
 
 
-def _write(out: Path, image: Image) -> None:
+def write_picture(out: Path, image: Image) -> None:
+    """Write an image as a picture, all of it or nothing. Raises FrameFormatError, OSError."""
     try:
         _, data = cv2.imencode(out.suffix.lower(), image)
     except cv2.error as exc:

@@ -2,6 +2,7 @@
 
 import math
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -112,7 +113,8 @@ def record(
         typer.Option(
             "--set",
             rich_help_panel="The camera",
-            help="NAME=VALUE of a setting of this kind of camera, as exposure=5; may be repeated.",
+            help="NAME=VALUE of a setting of this kind of camera, as exposure=5; may be repeated. "
+            "`ethostore cameras --options` lists them.",
         ),
     ] = None,
     realtime: Annotated[
@@ -157,7 +159,10 @@ def record(
     ] = 1.0,
     feed: Annotated[
         str | None,
-        typer.Option(rich_help_panel="Others", help="Name of a live feed that other processes may read."),
+        typer.Option(
+            rich_help_panel="Others",
+            help="Name of a live feed that other processes may read, `ethostore feed NAME` for one.",
+        ),
     ] = None,
     callback: Annotated[
         str | None,
@@ -223,12 +228,15 @@ def record(
         seed=seed,
         options=parse_pairs("--set", set_ or []),
     )
+    start_at = _moment("--at", at)
     limit = RecordLimit(
         frames=frames,
         seconds=seconds,
         bytes=None if gigabytes is None else _bytes("--gigabytes", gigabytes),
         until=_moment("--until", until),
     )
+    plays_the_past = start is not None or any(one.startswith("store:") for one in sources)
+    _check_until(limit.until, start_at, None if plays_the_past else time.time())
     if callback is not None:
         sys.path.insert(0, str(Path.cwd()))  # where people keep their own functions
     store = StoreSpec(
@@ -246,7 +254,7 @@ def record(
         (store,),
         settings,
         limit=limit,
-        saving=Saving(at_once=not wait, start_at=_moment("--at", at), pre_trigger_s=pre_trigger),
+        saving=Saving(at_once=not wait, start_at=start_at, pre_trigger_s=pre_trigger),
         memory=memory * _MB,
         silence_s=silence,
         give_up_s=give_up,
@@ -262,6 +270,22 @@ def record(
     tell(outcomes, as_json=as_json)
     if code := exit_code(outcomes, dict.fromkeys(outcomes, allow_lost)):
         raise typer.Exit(code)
+
+
+def _check_until(until: float | None, at: float | None, now: float | None) -> None:
+    """Raise typer.BadParameter if a recording would end before it begins.
+
+    Parameters
+    ----------
+    until, at : Unix times at which it ends and begins; None if that is not said.
+    now : None for a recording that is played, whose times may be of any day.
+    """
+    begins = max((moment for moment in (at, now) if moment is not None), default=None)
+    if until is not None and begins is not None and until <= begins:
+        ends, first = (
+            datetime.fromtimestamp(one).astimezone().isoformat(" ", "seconds") for one in (until, begins)
+        )
+        raise typer.BadParameter(f"--until is {ends}, and recording begins at {first}; give a later time")
 
 
 def _refuse_others(context: typer.Context) -> None:

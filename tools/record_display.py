@@ -29,6 +29,7 @@ _LINE_INTERVAL_S = 10.0
 _TABLE_INTERVAL_S = 0.25
 _VIEWER_S = 1.0  # that what is shown last may take
 _KEY_POLL_S = 0.1
+_LOW_S = 3600.0  # that a disk lasts, and it is shown in red
 
 
 class Controls(Protocol):
@@ -161,7 +162,7 @@ def _table(progress: Mapping[str, RecordProgress], asked: Mapping[str, float | N
             f"{rate:g}/s" if rate else "-",
             Text(lost_text(now), style="bold red" if now.dropped else ""),
             f"{now.queued}/{now.queue_frames}",
-            _disk(now),
+            Text(_disk(now), style="bold red" if _is_low(now) else ""),
             duration_text(round(now.seconds, 1)),
         )
     return table
@@ -188,6 +189,11 @@ def _disk(now: RecordProgress) -> str:
     return f"{size_text(now.disk.free)} free" + (
         f", for {duration_text(round(left))}" if left is not None else ""
     )
+
+
+def _is_low(now: RecordProgress) -> bool:
+    """Return whether the disk does not last for long."""
+    return now.disk is not None and now.disk.seconds_left is not None and now.disk.seconds_left < _LOW_S
 
 
 def _print_lines(progress: Mapping[str, RecordProgress]) -> None:

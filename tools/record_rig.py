@@ -104,11 +104,11 @@ def _wait_until(moment: float, stop: threading.Event, as_json: bool) -> bool:
     """Wait for a Unix time; return False if the recording was stopped meanwhile."""
     if moment > time.time():
         text = datetime.fromtimestamp(moment).astimezone().isoformat(" ", "seconds")
-        if as_json:
-            json_event("waiting", {"until": moment})
-        else:
-            console = err if err.is_terminal else out
-            with perhaps_unheard(sys.stderr if console is err else sys.stdout):
+        console = err if err.is_terminal and not as_json else out
+        with perhaps_unheard(sys.stderr if console is err else sys.stdout):
+            if as_json:
+                json_event("waiting", {"until": moment})
+            else:
                 console.print(f"waiting until {text}; Ctrl-C ends it", markup=False)
     while time.time() < moment:
         if stop.wait(min(_POLL_S, max(moment - time.time(), 0))):

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from rich.markup import escape
 
@@ -17,6 +18,8 @@ from tools.console import duration_text, err, folder_size, out, perhaps_unheard,
 from tools.preview import check_display, previews
 from tools.record_display import Watch, display, keys
 from tools.record_display import json_event as json_event
+
+_SAY_S = 0.5  # that a word about a failure may take, before the cameras are looked after again
 
 LOST_FRAMES = 3
 """Exit code of a recording that is whole but for frames that were lost, more than were allowed."""
@@ -56,7 +59,7 @@ def _run_jobs(
         if len(jobs) > 1:
             rig = RigRecorder(jobs)
             with keys(rig, stop):
-                return rig.run(watch, stop)
+                return rig.run(watch, stop, partial(_say_failed, as_json))
         (job,) = jobs
         recorder = job.recorder()
 
@@ -74,6 +77,21 @@ def _run_jobs(
                     traceback.print_exception(exc)  # of a user's callback, say: it names the line
                 return {job.name: Outcome(stores, recorder.summary, f"{exc}" or type(exc).__name__)}
             return {job.name: Outcome(stores, recorder.summary)}
+
+
+def _say_failed(as_json: bool, name: str, error: str) -> None:
+    """Print at once that a camera failed, hours before the others end; who does not read holds nothing up."""
+
+    def say() -> None:
+        with perhaps_unheard(sys.stdout if as_json else sys.stderr):
+            if as_json:
+                json_event("failed", {"camera": name, "error": error})
+            else:
+                err.print(f"[bold red]{escape(name)} failed:[/] {escape(error)}")
+
+    saying = threading.Thread(target=say, name="failure", daemon=True)
+    saying.start()
+    saying.join(_SAY_S)
 
 
 def tell(outcomes: Mapping[str, Outcome], *, as_json: bool) -> None:
@@ -97,8 +115,16 @@ def _tell(outcomes: Mapping[str, Outcome], *, as_json: bool) -> None:
 
 
 def exit_code(outcomes: Mapping[str, Outcome], allow_lost: Mapping[str, float]) -> int:
-    """Return 1 if a camera failed, 3 if one lost more frames than it may, else 0."""
+    """Return 1 if a camera failed or the disk is full, 3 if one lost more frames than it may, else 0."""
     if any(outcome.error is not None for outcome in outcomes.values()):
+        return 1
+    if any(
+        outcome.summary is not None and outcome.summary.stopped_by == "disk" for outcome in outcomes.values()
+    ):
+        with perhaps_unheard(sys.stderr):
+            err.print(
+                "the disk is nearly full: the recording ended too early; make room, or lower the reserve"
+            )
         return 1
     for name, outcome in outcomes.items():
         if outcome.summary is not None and outcome.summary.dropped > allow_lost.get(name, 0):

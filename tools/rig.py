@@ -17,14 +17,16 @@ from rich.table import Table
 from hardware import (
     EXAMPLE_RIG,
     CameraSpec,
+    HardwareError,
     RigProblem,
     RigSpec,
+    check_place,
     existing_parent,
     next_window,
     read_rig,
     try_cameras,
 )
-from imgstore import OutputExistsError, replacing
+from imgstore import ImgstoreError, OutputExistsError, replacing
 from tools.console import json_text, out, show, size_text
 from tools.options import Json
 
@@ -63,7 +65,7 @@ def check(
     times = None if read.spec is None else _times(read.spec, time.time())
     problems = list(read.problems)
     if read.spec is not None and times is not None:
-        problems += [*try_cameras(read.spec), *_past(times)]
+        problems += [*try_cameras(read.spec), *_past(times), *_closed(read.spec, times)]
     if as_json:
         sys.stdout.write(json_text(_facts(file, read.spec, times, problems)) + "\n")
     elif problems:
@@ -114,6 +116,17 @@ def _past(times: _Times) -> list[RigProblem]:
         return []
     what = f"is {times.text(times.ends)}, before recording begins at {times.text(times.begins)}"
     return [RigProblem(None, "limits.until", what)]
+
+
+def _closed(spec: RigSpec, times: _Times) -> list[RigProblem]:
+    """Return the first thing that keeps stores from being made where they are to lie."""
+    try:
+        for camera in spec.cameras:
+            for store in camera.stores:
+                check_place(spec.store_path(store, times.begins, times.zone), spec.disk_reserve)
+    except (HardwareError, ImgstoreError) as exc:
+        return [RigProblem(None, "folder", str(exc))]
+    return []
 
 
 def _problem_table(problems: Sequence[RigProblem]) -> Table:

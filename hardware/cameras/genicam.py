@@ -1,22 +1,10 @@
 """GenICam cameras (GigE Vision, USB3 Vision, CoaXPress ...), through the GenTL producer of any maker."""
 
-from dataclasses import dataclass, field
-
 from hardware.camera import CameraIdentity, CameraSettings, FoundCamera
 from hardware.errors import SourceError
 from hardware.gentl import Device, choose_device, find_devices, list_producers
 from hardware.options import parse_options
-from hardware.vision import VisionCamera, VisionOptions, split_options
-
-
-@dataclass(frozen=True, slots=True)
-class GenICamOptions(VisionOptions):
-    """What a GenICam camera can be told besides size and rate; and any node, by its name."""
-
-    producer: str | None = field(
-        default=None,
-        metadata={"help": "path of a .cti file; default: all in the folders of GENICAM_GENTL64_PATH"},
-    )
+from hardware.vision import GenICamOptions, VisionCamera, split_options
 
 
 def open_genicam(address: str, settings: CameraSettings) -> VisionCamera:

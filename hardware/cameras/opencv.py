@@ -18,7 +18,7 @@ from hardware.errors import (
     SourceError,
 )
 from hardware.frame import CameraFrame
-from hardware.options import parse_options
+from hardware.options import about, parse_options
 from hardware.stamper import Stamper
 from hardware.v4l2 import fourcc_text
 from imgstore import FrameSpec, Image
@@ -46,18 +46,20 @@ class OpenCVOptions:
     """What an OpenCV camera can be told beside size, rate and colour; None leaves it as it is."""
 
     fourcc: str | None = field(
-        default=None, metadata={"help": "pixel format, four letters: MJPG, YUYV, GREY ..."}
+        default=None, metadata=about("pixel format", values="four letters: MJPG, YUYV, GREY ...")
     )
     exposure: float | str | None = field(
-        default=None, metadata={"help": "exposure time in ms, a multiple of 0.1; or auto"}
+        default=None, metadata=about("exposure time", unit="ms", values="from 0.1 in steps of 0.1, or auto")
     )
-    gain: float | None = field(default=None, metadata={"help": "gain, in the camera's own units"})
+    gain: float | None = field(default=None, metadata=about("gain, in the camera's own units"))
     focus: float | str | None = field(
-        default=None, metadata={"help": "focus, in the camera's own units (0 is far); or auto"}
+        default=None, metadata=about("focus, in the camera's own units; 0 is far", values="from 0, or auto")
     )
     buffers: int | None = field(
         default=None,
-        metadata={"help": f"frames the driver keeps for a late reader, 1 to {_MOST_BUFFERS}; 4 if not given"},
+        metadata=about(
+            "frames that the driver keeps for a late reader", values=f"1 to {_MOST_BUFFERS}", default="4"
+        ),
     )
 
     def __post_init__(self) -> None:

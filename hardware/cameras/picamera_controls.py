@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hardware.errors import SettingError
+from hardware.options import about
 
 USUAL_RATE = 30.0
 """Frames per second if none are asked for, as picamera2 has it."""
@@ -26,39 +27,51 @@ class PicameraOptions:
 
     stream: str = field(
         default="main",
-        metadata={"help": "which of the camera's two images is recorded: main, or lores, the smaller one"},
+        metadata=about(
+            "which of the camera's two images is recorded; lores is the smaller one", values="main, lores"
+        ),
     )
     lores_size: str | None = field(
         default=None,
-        metadata={"help": "pixels of the smaller image, as 640x480; no larger than the main one"},
+        metadata=about(
+            "size of the smaller image, no larger than the main one", unit="pixels", values="as 640x480"
+        ),
     )
     exposure_ms: float | None = field(
-        default=None, metadata={"help": "exposure in milliseconds, above 0; automatic if left out"}
+        default=None, metadata=about("exposure time", unit="ms", values="above 0", default="automatic")
     )
     gain: float | None = field(
-        default=None, metadata={"help": "analogue gain, a factor from 1; automatic if left out"}
+        default=None, metadata=about("analogue gain, a factor", values="from 1", default="automatic")
     )
     focus: float | None = field(
         default=None,
-        metadata={"help": "for lenses with a motor: dioptres, 1 / metres; 0 is far away, 10 is 10 cm"},
+        metadata=about(
+            "for lenses with a motor: 1 / metres; 0 is far away, 10 is 10 cm",
+            unit="dioptres",
+            values="from 0",
+        ),
     )
     awb: str | None = field(
-        default=None, metadata={"help": f"white balance, one of {', '.join(_AWB)}; auto if left out"}
+        default=None, metadata=about("white balance", values=", ".join(_AWB), default="auto")
     )
     red_gain: float | None = field(
-        default=None, metadata={"help": "fixed white balance: factor for red, with blue_gain"}
+        default=None, metadata=about("fixed white balance: factor for red, with blue_gain")
     )
     blue_gain: float | None = field(
-        default=None, metadata={"help": "fixed white balance: factor for blue, with red_gain"}
+        default=None, metadata=about("fixed white balance: factor for blue, with red_gain")
     )
     noise_reduction: str | None = field(
-        default=None, metadata={"help": f"one of {', '.join(_NOISE_REDUCTION)}; fast if left out"}
+        default=None,
+        metadata=about("noise reduction", values=", ".join(_NOISE_REDUCTION), default="fast"),
     )
     buffer_count: int = field(
-        default=6, metadata={"help": "images that the camera may hold in contiguous memory (CMA), from 2"}
+        default=6,
+        metadata=about(
+            "images that the camera may hold in contiguous memory (CMA)", values=f"from {_LEAST_BUFFERS}"
+        ),
     )
     queue_frames: int = field(
-        default=16, metadata={"help": "frames that wait in memory for a late reader, from 1"}
+        default=16, metadata=about("frames that wait in memory for a late reader", values="from 1")
     )
 
     def __post_init__(self) -> None:

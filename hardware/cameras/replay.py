@@ -20,7 +20,7 @@ from hardware.errors import (
     SourceError,
 )
 from hardware.frame import CameraFrame
-from hardware.options import parse_options
+from hardware.options import about, parse_options
 from imgstore import FrameSequence, FrameSpec, ImgstoreError, open_video
 
 _PERIOD_FRAMES = 1000  # a pause of hours would spoil the mean
@@ -31,10 +31,11 @@ class ReplayOptions:
     """Settings of a recording that is played."""
 
     speed: float | None = field(
-        default=None, metadata={"help": "above 0; frames come so many times as fast as they were recorded"}
+        default=None,
+        metadata=about("frames come so many times as fast as they were recorded", values="above 0, to 1e6"),
     )
-    stepwise: bool = field(default=False, metadata={"help": "frames come only when step() lets them"})
-    loop: bool = field(default=False, metadata={"help": "begin again at the end, for ever"})
+    stepwise: bool = field(default=False, metadata=about("frames come only when step() lets them"))
+    loop: bool = field(default=False, metadata=about("begin again at the end, for ever"))
 
     def __post_init__(self) -> None:
         if self.speed is not None and not 0 < self.speed <= 1e6:

@@ -18,7 +18,7 @@ from hardware.errors import (
 )
 from hardware.frame import CameraFrame
 from hardware.network import NetworkStream, Picture, StreamAddress, connect
-from hardware.options import parse_options
+from hardware.options import about, parse_options
 from hardware.stamper import Stamper
 from imgstore import FrameSpec, Image, image_of
 
@@ -32,16 +32,22 @@ class StreamOptions:
     """What a network stream can be told."""
 
     transport: str | None = field(
-        default=None, metadata={"help": "how RTSP brings the video: tcp (nothing is lost) or udp; tcp"}
+        default=None,
+        metadata=about("how RTSP brings the video; by tcp nothing is lost", values="tcp, udp", default="tcp"),
     )
     buffer_s: float = field(
         default=1.0,
-        metadata={"help": "seconds of video kept for a late reader, then the oldest is lost; 0: the newest"},
+        metadata=about(
+            "video kept for a late reader, then the oldest is lost; 0: the newest", unit="s", values="from 0"
+        ),
     )
     open_s: float = field(
-        default=10.0, metadata={"help": "seconds to wait for the server, and for a picture"}
+        default=10.0,
+        metadata=about("how long to wait for the server, and for a picture", unit="s", values="above 0"),
     )
-    silence_s: float = field(default=5.0, metadata={"help": "seconds without video that end the stream"})
+    silence_s: float = field(
+        default=5.0, metadata=about("how long without video ends the stream", unit="s", values="above 0")
+    )
 
     def __post_init__(self) -> None:
         if self.transport not in (None, *_TRANSPORTS):

@@ -11,7 +11,7 @@ from hardware.checks.disk import check_disk, check_writable, check_write_speed, 
 from hardware.checks.machine import LEVELS, CheckResult, Level, Machine
 from hardware.checks.plan import RecordingPlan
 from hardware.checks.processor import check_processor
-from hardware.checks.shared import check_shared_memory
+from hardware.checks.shared import check_feeds, check_shared_memory
 from hardware.checks.versions import check_versions
 from hardware.errors import HardwareError
 from imgstore import ImgstoreError
@@ -69,6 +69,7 @@ def examine(
         "permissions": lambda: check_permissions(machine),
         "limits": lambda: check_limits(plan),
         "shared memory": lambda: check_shared_memory(machine, plan),
+        "live feeds": check_feeds,
         "processor": lambda: check_processor(machine, plan),
         "versions": check_versions,
         "clock": clock.results,  # the last: it looks whether the clock was set meanwhile

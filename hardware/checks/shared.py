@@ -1,35 +1,26 @@
 """Shared memory, in which other processes see frames that are being recorded."""
 
 import shutil
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from hardware.checks.machine import CheckResult, Machine
 from hardware.checks.plan import RecordingPlan
-
-SEGMENT_PREFIX = "ethostore-"
+from hardware.feed.layout import DEFAULT_SLOTS, FeedLayout
+from hardware.feed.segment import FeedInfo, find_feeds
 
 _FOLDER = "dev/shm"
-_SLOTS = 16  # frames that a live feed keeps
+_NOBODY = 0  # a process id, where none matters
 _MOST_SHOWN = 4
 
 
 def check_shared_memory(machine: Machine, plan: RecordingPlan) -> list[CheckResult]:
-    """Say whether live feeds of all cameras have room, and what earlier ones left behind."""
+    """Say whether live feeds of all cameras have room."""
     folder = machine.root / _FOLDER
     if not folder.is_dir():
         found = "there is no /dev/shm, so there can be no live feeds"
         return [CheckResult("shared memory", "warning", found, "sudo mount -t tmpfs tmpfs /dev/shm")]
     usage = shutil.disk_usage(folder)
-    results = [judge_shared_room(usage.free, usage.total, plan)]
-    left = stale_segments(machine)
-    if left:
-        names = ", ".join(path.name for path in left[:_MOST_SHOWN])
-        more = f" and {len(left) - _MOST_SHOWN} more" if len(left) > _MOST_SHOWN else ""
-        size = sum(_size(path) for path in left)
-        found = f"{len(left)} live feeds of processes that died, {size / 1e6:.3g} MB: {names}{more}"
-        advice = "if no recording runs: rm /dev/shm/ethostore-*"
-        results.append(CheckResult("live feeds", "warning", found, advice))
-    return results
+    return [judge_shared_room(usage.free, usage.total, plan)]
 
 
 def judge_shared_room(free: int, total: int, plan: RecordingPlan) -> CheckResult:
@@ -39,7 +30,7 @@ def judge_shared_room(free: int, total: int, plan: RecordingPlan) -> CheckResult
     ----------
     free, total : bytes of shared memory.
     """
-    needed = plan.cameras * _SLOTS * plan.frame_bytes
+    needed = plan.cameras * FeedLayout(plan.spec, DEFAULT_SLOTS, _NOBODY).size
     found = (
         f"{free / 1e9:.3g} GB of {total / 1e9:.3g} GB are free, live feeds take up to {needed / 1e9:.2g} GB"
     )
@@ -50,20 +41,26 @@ def judge_shared_room(free: int, total: int, plan: RecordingPlan) -> CheckResult
     return CheckResult("shared memory", "warning", found, advice)
 
 
-def stale_segments(machine: Machine) -> list[Path]:
-    """Return the segments of live feeds that no process which can be looked into has in its memory."""
-    segments = machine.glob(f"{_FOLDER}/{SEGMENT_PREFIX}*")
-    if not segments:
-        return []
-    used = set()
-    for maps in machine.glob("proc/[0-9]*/maps"):
-        text = machine.text(str(maps.relative_to(machine.root))) or ""
-        used |= {path for path in segments if f"/{_FOLDER}/{path.name}\n" in text + "\n"}
-    return [path for path in segments if path not in used]
+def check_feeds(find: Callable[[], Sequence[FeedInfo]] = find_feeds) -> list[CheckResult]:
+    """Say which live feeds of this user there are, and which were left by writers that died.
+
+    Parameters
+    ----------
+    find : lists the feeds.
+    """
+    feeds = find()
+    living = [one for one in feeds if one.alive]
+    left = [one for one in feeds if not one.alive]
+    results = (
+        [CheckResult("live feeds", "ok", f"{len(living)} written now: {_names(living)}")] if living else []
+    )
+    if left:
+        size = sum(one.size for one in left)
+        found = f"{len(left)} of processes that died, {size / 1e6:.3g} MB: {_names(left)}"
+        results.append(CheckResult("live feeds", "warning", found, "ethostore feed --remove-stale"))
+    return results
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0  # it is gone meanwhile
+def _names(feeds: Sequence[FeedInfo]) -> str:
+    shown = ", ".join(one.name for one in feeds[:_MOST_SHOWN])
+    return f"{shown} and {len(feeds) - _MOST_SHOWN} more" if len(feeds) > _MOST_SHOWN else shown

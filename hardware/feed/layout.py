@@ -21,6 +21,9 @@ _MAGIC = b"ethofeed"
 _HEADER = struct.Struct("=8sIIqI3Q8s")  # magic, version, slots, pid, dimensions, shape, dtype
 _SLOT = struct.Struct("=qqdqqqqqI")
 _SLOT_HEADER_BYTES = 128
+DEFAULT_SLOTS = 16
+"""How many frames there is room for, if nobody says."""
+
 _FEWEST_SLOTS, _MOST_SLOTS = 2, 1 << 20
 
 _INCOMPLETE, _HAS_NUMBER, _HAS_TIME = 1, 2, 4

@@ -20,6 +20,7 @@ from pathlib import Path
 from hardware.errors import FeedError, FeedInUseError, FeedNotFoundError, FeedSpaceError
 from hardware.feed.layout import HEADER_BYTES, FeedLayout, unpack_layout
 from hardware.feed.ring import Ring
+from imgstore import FrameSpec
 
 _FOLDER = Path("/dev/shm")  # noqa: S108  # files here are made exclusively, checked and locked
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -38,12 +39,15 @@ class FeedInfo:
     alive : whether its writer lives; if not, `remove_stale_feeds` removes it.
     size : bytes of memory.
     pid : of its writer; None if that cannot be read.
+    spec, slots : of its frames, and how many there is room for; None if that cannot be read.
     """
 
     name: str
     alive: bool
     size: int
     pid: int | None
+    spec: FrameSpec | None = None
+    slots: int | None = None
 
 
 def find_feeds() -> list[FeedInfo]:
@@ -242,10 +246,12 @@ def _nobody_writes(name: str) -> FeedNotFoundError:
 
 
 def _describe(name: str, file: FileIO) -> FeedInfo:
-    pid: int | None = None
-    with suppress(FeedError):  # it is being made, or was not finished
-        pid = _layout_in(file).pid
-    return FeedInfo(name, _is_locked(file, _LIFE), _size(file), pid)
+    alive, size = _is_locked(file, _LIFE), _size(file)
+    try:
+        layout = _layout_in(file)
+    except FeedError:  # it is being made, or was not finished
+        return FeedInfo(name, alive, size, None)
+    return FeedInfo(name, alive, size, layout.pid, layout.spec, layout.slots)
 
 
 def _layout_in(file: FileIO) -> FeedLayout:

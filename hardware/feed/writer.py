@@ -6,12 +6,10 @@ from dataclasses import replace
 from functools import partial
 from types import TracebackType
 
-from hardware.feed.layout import FeedLayout, pack_frame
+from hardware.feed.layout import DEFAULT_SLOTS, FeedLayout, pack_frame
 from hardware.feed.segment import WrittenSegment, feed_path
 from hardware.frame import CameraFrame
 from imgstore import ClosedError, Frame, FrameSpec
-
-_SLOTS = 16
 
 
 class FeedWriter:
@@ -29,7 +27,7 @@ class FeedWriter:
     Raises FeedError for a name or number of slots that cannot be.
     """
 
-    def __init__(self, name: str, spec: FrameSpec, *, slots: int = _SLOTS) -> None:
+    def __init__(self, name: str, spec: FrameSpec, *, slots: int = DEFAULT_SLOTS) -> None:
         feed_path(name)
         self._name = name
         self._layout = FeedLayout(spec, slots, os.getpid())

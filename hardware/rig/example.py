@@ -13,7 +13,7 @@ cameras:                          # a name for each, and its source as `ethostor
     rate: 25                      # frames per second
     # size: 1280x960              # columns x rows; without it the camera's own
     # colour: yes                 # else grey
-    # options: {exposure: 8}      # what this kind of camera knows
+    # options: {exposure: 8}      # what this kind of camera knows: ethostore cameras opencv --options
     # crop: [100, 50, 640, 480]   # x, y, width, height of what is kept, in pixels
     # split: left/right           # two views side by side, a store for each: front-left, front-right
     # pre_trigger_s: 5            # keep these seconds from before saving begins, too

@@ -13,6 +13,7 @@ from imgstore.events import EVENTS_FILENAME, Event, load_events, mend_events, sa
 from imgstore.layout import open_plain, replacing
 from imgstore.lost import GAP, claim_of
 from imgstore.reader import StoreReader
+from imgstore.totals import ENDED
 
 
 def copy_events(source: Path, folder: Path) -> None:
@@ -39,7 +40,7 @@ def cut_events(reader: StoreReader, frames: range, folder: Path) -> None:
 
     These are gaps whose numbers lie among those of the frames, and whatever else happened from the first to
     the last. What happened before the first frame of the store goes with that frame, what happened after the
-    last with that.
+    last with that. The sums with which a recording ended are those of the whole store, and go with it alone.
 
     Raises ChunkError if the file of events cannot be read, or the disk refuses.
     """
@@ -69,6 +70,7 @@ class _Span:
     def __init__(self, reader: StoreReader, frames: range) -> None:
         part = slice(frames.start, frames.stop)
         begins, ends = frames.start == 0, frames.stop == len(reader)
+        self._is_whole = begins and ends
         numbers, times = reader.numbers[part], reader.times[part]
         known = times[np.isfinite(times)]
         self._first = -math.inf if begins else int(numbers.min())
@@ -78,6 +80,8 @@ class _Span:
 
     def holds(self, event: Event) -> bool:
         """Return whether an event goes with these frames."""
+        if event.kind == ENDED and not self._is_whole:
+            return False
         claim = claim_of(event) if event.kind == GAP else None
         if claim is None or claim.first is None or claim.last is None:
             return self._start <= event.time <= self._stop

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hardware import CameraIdentity, CameraSearch, FoundCamera, SettingError
+from hardware import CameraIdentity, CameraSearch, FeedInfo, FoundCamera, SettingError
 from hardware.checks import CheckResult, CodecSpeed, Machine, RecordingPlan, examine, guarded
 from hardware.checks.access import check_limits, check_permissions, judge_open_files, judge_priority
 from hardware.checks.clock import (
@@ -39,8 +39,9 @@ from hardware.checks.processor import (
     judge_power,
     judge_swap,
 )
-from hardware.checks.shared import check_shared_memory, judge_shared_room, stale_segments
+from hardware.checks.shared import check_feeds, judge_shared_room
 from hardware.checks.versions import check_versions
+from hardware.feed.layout import DEFAULT_SLOTS, FeedLayout
 from imgstore import FORMATS, MissingDependencyError, UnknownNameError
 
 SMALL = RecordingPlan(size=(96, 128), rate=10.0)
@@ -306,15 +307,21 @@ def test_shared_memory_is_judged_by_what_the_cameras_need():
     assert (small.level, "--shm-size=158m" in small.advice) == ("warning", True)
 
 
-def test_live_feeds_of_processes_that_died_are_listed(make_machine):
-    files = {f"dev/shm/{name}": "x" * 1000 for name in ("ethostore-1-a", "ethostore-1-b", "other")}
-    machine = make_machine(
-        {**files, "proc/77/maps": "7f00-7f01 rw-s 00000000 00:01 9 /dev/shm/ethostore-1-a\n", "proc/self": ""}
-    )
-    assert [path.name for path in stale_segments(machine)] == ["ethostore-1-b"]
-    told = check_shared_memory(machine, SMALL)[-1]
-    assert (told.topic, told.level) == ("live feeds", "warning")
-    assert "ethostore-1-b" in told.found
+def test_shared_memory_that_is_enough_for_the_doctor_is_enough_for_a_feed():
+    needed = FeedLayout(RecordingPlan().spec, DEFAULT_SLOTS, 1).size
+    assert judge_shared_room(needed, needed, RecordingPlan()).level == "ok"
+    assert judge_shared_room(needed - 1, needed, RecordingPlan()).level == "warning"
+
+
+def test_live_feeds_of_processes_that_died_are_listed_with_what_removes_them():
+    assert check_feeds(lambda: []) == []
+    living = FeedInfo("front", alive=True, size=1000, pid=7)
+    (told,) = check_feeds(lambda: [living])
+    assert (told.topic, told.level, told.found) == ("live feeds", "ok", "1 written now: front")
+    left = [FeedInfo(f"old{n}", alive=False, size=2_000_000, pid=None) for n in range(6)]
+    _, told = check_feeds(lambda: [living, *left])
+    assert (told.level, told.advice) == ("warning", "ethostore feed --remove-stale")
+    assert told.found == "6 of processes that died, 12 MB: old0, old1, old2, old3 and 2 more"
 
 
 def test_memory_is_that_of_the_container_if_it_has_less(make_machine):

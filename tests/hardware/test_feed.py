@@ -27,12 +27,14 @@ from hardware import (
     FeedError,
     FeedInUseError,
     FeedNotFoundError,
+    FeedPulse,
     FeedReader,
     FeedSpaceError,
     FeedWriter,
     Recorder,
     RecordLimit,
     find_feeds,
+    look_at_feed,
     open_camera,
     remove_stale_feeds,
 )
@@ -346,6 +348,23 @@ def test_a_writer_that_is_killed_is_noticed_after_the_last_frame_and_replaced(na
             assert second.read(TIMEOUT).number == 7
             with pytest.raises(FeedDiedError):
                 reader.read(TIMEOUT)
+
+
+def test_how_a_feed_goes_is_told_by_what_lies_in_it(name):
+    with pytest.raises(FeedNotFoundError):
+        look_at_feed(name)
+    with FeedWriter(name, SPEC, slots=4) as writer:
+        assert look_at_feed(name) == FeedPulse()
+        now_ns = time.monotonic_ns()
+        for number in range(11):
+            arrived_ns = now_ns - (20 - number) * 100_000_000
+            writer.append(CameraFrame(numbered(number).image, number, number, number / 10, arrived_ns))
+        pulse = look_at_feed(name)
+        (info,) = [one for one in find_feeds() if one.name == name]
+    assert pulse.rate == pytest.approx(10)
+    assert pulse.silent_s > 0.9
+    assert (pulse.number, pulse.time) == (10, 1.0)
+    assert (info.spec, info.slots, info.pid, info.alive) == (SPEC, 4, os.getpid(), True)
 
 
 def test_what_a_killed_writer_left_is_listed_and_removed_and_the_living_are_not(name, start):

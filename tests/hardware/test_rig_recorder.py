@@ -52,14 +52,22 @@ def test_cameras_start_together_and_each_has_its_store(tmp_path):
     assert np.ptp(firsts) < 0.5  # their processes begin seconds apart
 
 
-def test_a_camera_that_is_not_there_is_told_and_the_others_are_recorded(tmp_path):
+def test_a_camera_that_is_not_there_is_told_at_once_and_the_others_are_recorded(tmp_path):
+    told: list[tuple[str, str]] = []
+    stop = threading.Event()
+
+    def watch(progress):
+        if told and "good" in progress and progress["good"].frames >= 10:
+            stop.set()
+
     outcomes = RigRecorder(
         [
-            job(tmp_path, "good", limit=RecordLimit(frames=10)),
+            job(tmp_path, "good"),
             job(tmp_path, "absent", f"video:{tmp_path / 'absent.mp4'}", settings=CameraSettings()),
         ]
-    ).run()
-    assert outcomes["good"].summary.frames == 10
+    ).run(watch, stop, lambda *failure: told.append(failure))
+    assert told == [("absent", outcomes["absent"].error)]
+    assert outcomes["good"].summary.frames >= 10
     assert "absent.mp4" in outcomes["absent"].error
     assert outcomes["absent"].stores == ()
 

@@ -12,6 +12,7 @@ import imgstore
 from imgstore import Frame, NotAStoreError
 from imgstore.cache import CACHE_FILENAME
 from imgstore.chunk import OpenChunk
+from imgstore.events import EVENTS_FILENAME
 from imgstore.formats import FORMATS
 from imgstore.formats.video import presentation_times
 from imgstore.index import ChunkIndex, load_chunk_index, save_chunk_index
@@ -345,3 +346,51 @@ def test_a_store_that_was_moved_or_copied_is_still_whole(make_store, tmp_path):
     shutil.copytree(path, tmp_path / "copy")
     assert imgstore.verify(tmp_path / "copy").findings == ()
     assert json.dumps([finding.what for finding in imgstore.verify(path).findings]) == "[]"
+
+
+def ended(path, *gaps, images, **said):
+    """Make a store of 12 frames that says at its end what it came to, and return what is said about that."""
+    with imgstore.create(path, images[0].shape, format="npy") as writer:
+        for n, image in enumerate(images):
+            writer.append(Frame(image, n, n, 1000 + n / 25))
+        for cause, count in gaps:
+            writer.append_event("gap", 1001.0, first=None, last=None, count=count, cause=cause)
+        writer.append_event("recording_ended", 1002.0, **said)
+    return [(finding.severity, finding.what) for finding in imgstore.verify(path).findings]
+
+
+def test_what_a_recording_ended_with_is_compared_with_the_store_and_its_gaps(tmp_path):
+    images = numbered_images((32, 48), 12)
+    tries = (tmp_path / f"{n}" for n in range(9))
+    gaps = [("queue", 2), ("queue", 1), ("camera", 4)]
+    right = {"captured": 19, "written": 12, "lost": {"queue": 3, "camera": 4}}
+
+    def say(*named, **said):
+        return ended(next(tries), *named, images=images, **{**right, **said})
+
+    assert say(*gaps) == []
+    assert say(*gaps, captured=20, written=13) == [
+        ("error", "the recording ended with 13 frames written, the store holds 12")
+    ]
+    assert say(*gaps, captured=18, written=11) == [
+        ("warning", "the recording ended with 11 frames written, the store holds 12")
+    ]
+    assert say(*gaps[1:]) == [("error", "the recording ended with 3 frames lost by queue, its gaps name 1")]
+    assert say(*gaps, ("disk", 5)) == [
+        ("warning", "the recording ended with 0 frames lost by disk, its gaps name 5")
+    ]
+    assert say(*gaps, captured=30) == [
+        ("error", "the recording ended with 30 frames captured, but 12 written and 7 lost are 19")
+    ]
+    nonsense = {"captured": "many", "written": -1, "lost": [{"queue": 1}]}
+    assert [severity for severity, _ in say(*gaps, **nonsense)] == ["warning", "warning"]
+
+
+def test_a_recording_without_an_end_is_held_to_none(make_store):
+    path = make_store()
+    gap = {"time": 1000.1, "kind": "gap", "first": 1, "last": 1, "count": 1, "cause": "queue"}
+    (path / EVENTS_FILENAME).write_text(json.dumps(gap) + "\n")
+    assert imgstore.verify(path).findings == ()
+    end = {"time": 1009.0, "kind": "recording_ended", "captured": 99, "written": 99, "lost": {}}
+    (path / EVENTS_FILENAME).write_text("no event\n" + json.dumps(end) + "\n")
+    assert [finding.what for finding in imgstore.verify(path).findings] == ["line 1 is no event"]

@@ -25,7 +25,7 @@ from tracking.plots import KINDS
 
 COMMANDS = (
     *("cameras", "doctor", "rig", "camera", "layout"),
-    *("demo", "record", "import", "info", "frame", "cut", "convert", "export-video", "export-tiff"),
+    *("demo", "record", "feed", "import", "info", "frame", "cut", "convert", "export-video", "export-tiff"),
     *("timecodes", "extra"),
     *("track", "plot", "overlay", "summary", "compare", "export", "import-tracks", "verify", "repair"),
 )

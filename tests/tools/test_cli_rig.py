@@ -2,6 +2,7 @@
 
 import json
 
+from hardware import CAMERAS
 from tests.tools.test_cli import ethostore, fails
 
 
@@ -13,6 +14,22 @@ def test_cameras_says_what_to_type_for_each(tmp_path):
     assert facts["cameras"][0]["source"] == "simulated"
     assert facts["problems"] == []
     fails("cameras", "simulate", cwd=tmp_path, says="did you mean 'simulated'")
+
+
+def test_cameras_says_what_each_kind_can_be_told(tmp_path):
+    kinds = json.loads(ethostore("cameras", "--options", "--json", cwd=tmp_path).stdout)
+    assert list(kinds) == CAMERAS.names()
+    (exposure,) = (one for one in kinds["opencv"] if one["name"] == "exposure")
+    assert (exposure["unit"], exposure["default"], exposure["type"]) == ("ms", None, "a number or a word")
+    said = ethostore("cameras", "picamera:0", "--options", cwd=tmp_path).stdout
+    assert said.startswith("picamera:\nname ")
+    assert "opencv:" not in said
+    (line,) = [line for line in said.splitlines() if line.startswith("exposure_ms ")]
+    assert line.split() == ["exposure_ms", "above", "0", "ms", "automatic", "exposure", "time"]
+    fails("cameras", "opencw", "--options", cwd=tmp_path, says="did you mean 'opencv'")
+    assert "ethostore cameras --options" in " ".join(
+        ethostore("record", "--help", cwd=tmp_path).stdout.split()
+    )
 
 
 def test_the_doctor_says_what_is_found_and_exits_with_it(tmp_path):
