@@ -1,6 +1,8 @@
 """Frames in, positions out: regions, backgrounds, trackers, result files and what is made of them."""
 
+from tracking.correct import Correction, find_frames, join_identities, split_identity, swap_identities
 from tracking.errors import (
+    CorrectionError,
     EmptyRecordingError,
     LayoutError,
     RegionError,
@@ -29,6 +31,8 @@ __all__ = [
     "POINT",
     "ROI",
     "TRACKERS",
+    "Correction",
+    "CorrectionError",
     "EmptyRecordingError",
     "Layout",
     "LayoutError",
@@ -50,7 +54,9 @@ __all__ = [
     "TrackingError",
     "draw",
     "export",
+    "find_frames",
     "find_targets",
+    "join_identities",
     "median_image",
     "monitor",
     "open_layout",
@@ -58,4 +64,6 @@ __all__ = [
     "repair_results",
     "retrack",
     "score",
+    "split_identity",
+    "swap_identities",
 ]

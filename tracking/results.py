@@ -163,12 +163,7 @@ class ResultWriter:
 
     def append_events(self, events: Sequence["Event"]) -> None:
         """Write what happened."""
-        rows = [
-            (event.time, event.roi, event.kind.encode(), json.dumps(event.detail).encode())
-            for event in events
-        ]
-        if rows:
-            _extend(self._events, np.array(rows, _EVENT))
+        append_events(self._events, events)
 
     def flush(self) -> None:
         """Hand everything to the operating system, so that a killed process keeps it."""
@@ -208,6 +203,15 @@ class Event:
     roi: int
     kind: str
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+def append_events(dataset: h5py.Dataset, events: Sequence[Event]) -> None:
+    """Write rows of /events."""
+    rows = [
+        (event.time, event.roi, event.kind.encode(), json.dumps(event.detail).encode()) for event in events
+    ]
+    if rows:
+        _extend(dataset, np.array(rows, _EVENT))
 
 
 def open_results(path: str | os.PathLike[str]) -> "Results":
@@ -294,10 +298,14 @@ class Results:
 
     def blocks(self, rows: int = 200_000) -> Iterator[pd.DataFrame]:
         """Yield `table()` in pieces of at most `rows`, so that memory stays bounded."""
+        for points in self.point_blocks(rows):
+            yield _joined(points, self.frames)
+
+    def point_blocks(self, rows: int = 200_000) -> Iterator[Points]:
+        """Yield the points in pieces of at most `rows`, so that memory stays bounded."""
         stored = self._file["points"]
         for start in range(0, len(stored), rows):
-            points = np.asarray(stored[start : start + rows])
-            yield _joined(points, self.frames)
+            yield np.asarray(stored[start : start + rows])
 
     def close(self) -> None:
         """Let go of the file. Closing twice is harmless."""
