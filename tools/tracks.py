@@ -103,7 +103,7 @@ def _seconds(end: float | datetime | None, zone: ZoneInfo) -> float | None:
     return (end if end.tzinfo else end.replace(tzinfo=zone)).timestamp()
 
 
-def _say(done: Correction, as_json: bool) -> None:  # noqa: FBT001
+def _say(done: Correction, as_json: bool) -> None:
     facts: dict[str, object] = {
         "result": str(done.path),
         "region": done.roi,

@@ -22,7 +22,7 @@ from tracking.retrack import Retracked, median_image, retrack
 from tracking.roi import ROI
 from tracking.score import Score, score
 from tracking.targets import find_targets
-from tracking.trackers import TRACKERS, Tracker
+from tracking.trackers import TRACKERS, SplitTracker, Tracker
 
 __all__ = [
     "COLUMNS",
@@ -47,6 +47,7 @@ __all__ = [
     "RunInfo",
     "Score",
     "SettingsError",
+    "SplitTracker",
     "Status",
     "TargetsNotFoundError",
     "TrackSummary",

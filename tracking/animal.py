@@ -16,11 +16,12 @@ NEVER = 1e6
 MISSED = 14.0
 """What it costs that an animal is not seen: a blob that costs more is not it."""
 
-_DAMPING_S = 0.25  # for so long an animal is expected to go on as it went
+_DAMPING_S = 1.0  # for so long an animal is expected to go on as it went
 _SMOOTHING_S = 0.1
+_MERGED_SMOOTHING_S = 0.3  # parts of clumps are pushed apart: their steps tell less
 _LONG_UNSEEN_S = 1.0
 _SHAPE_SPREAD = 0.35  # of areas, as logarithms
-_LOOK_SPREADS = (0.08, 0.03)  # least, of logarithms of area and of intensity
+_LOOK_SPREADS = (0.08, 0.04)  # least, of logarithms of area and of intensity
 
 
 class Gait(NamedTuple):
@@ -63,8 +64,8 @@ class Appearance:
 
     def distance(self, other: "Appearance") -> float:
         """Return how unlikely it is that both are of one animal, a negative logarithm up to a constant."""
-        spread = np.maximum(np.sqrt(np.maximum(self.variance, other.variance)) / 2, _LOOK_SPREADS)
-        return float(0.5 * np.minimum(((self.mean - other.mean) / spread) ** 2, 16).sum())
+        spread = np.maximum(np.sqrt(np.maximum(self.variance, other.variance)), _LOOK_SPREADS)
+        return float(0.5 * np.minimum(((self.mean - other.mean) / spread) ** 2, 9).sum())
 
 
 @dataclass(slots=True, eq=False)
@@ -104,7 +105,8 @@ class Animal:
         place = np.array([blob["x"], blob["y"]])
         elapsed = time - self.time
         if elapsed > 0:
-            weight = -np.expm1(-elapsed / _SMOOTHING_S)
+            smoothing = _SMOOTHING_S if blob["parts"] == 1 else _MERGED_SMOOTHING_S
+            weight = -np.expm1(-elapsed / smoothing)
             self.velocity = self.velocity + weight * ((place - self.place) / elapsed - self.velocity)
         self.place, self.angle, self.time = place, float(blob["angle"]), time
 

@@ -198,7 +198,8 @@ def _most_alike(blobs: Blobs) -> Blobs:
     """Return the blobs around the most common area."""
     areas = blobs["area"]
     alike = [int(np.count_nonzero(np.abs(np.log(areas / area)) < 0.15)) for area in areas[:500]]
-    return blobs[np.abs(np.log(areas / areas[int(np.argmax(alike))])) < 0.25]
+    typical = areas[int(np.argmax(alike))]
+    return np.asarray(blobs[np.abs(np.log(areas / typical)) < 0.25])
 
 
 def _find_spots(level: Grey, roi: ROI, look: Look, threshold: float) -> Grey:

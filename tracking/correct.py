@@ -1,7 +1,6 @@
 """Correct identities in a result file afterwards: exchange two, make two one, make one two."""
 
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -79,13 +78,14 @@ def join_identities(
         raise CorrectionError(f"two different identities can be joined, got {kept} twice")
 
     def numbers(results: Results) -> Mapping[int, int]:
-        both = np.intersect1d(*(_frames_of(results, roi, identity) for identity in (kept, other)))
+        mine = _frames_of(results, roi, kept)
+        both = np.intersect1d(mine, _frames_of(results, roi, other))
         if len(both):
             raise CorrectionError(
-                f"identities {kept} and {other} of region {roi} are both seen in {len(both)} frames, the first "
-                f"is index {int(results.frames['index'][both[0]])}; swap or split them before they are joined"
+                f"identities {kept} and {other} of region {roi} are both seen in {len(both)} frames, first at "
+                f"index {int(results.frames['index'][both[0]])}; swap or split them before they are joined"
             )
-        if not len(_frames_of(results, roi, kept)):
+        if not len(mine):
             raise CorrectionError(_missing(results, roi, kept))
         return {other: kept}
 
@@ -121,9 +121,7 @@ def _correct(
         start, stop = frames if frames is not None else (0, len(results.frames))
         numbers = choose(results)
         changed = {identity: _frames_of(results, roi, identity) for identity in numbers}
-        changed = {
-            identity: seen[(seen >= start) & (seen < stop)] for identity, seen in changed.items()
-        }
+        changed = {identity: seen[(seen >= start) & (seen < stop)] for identity, seen in changed.items()}
         for identity, seen in changed.items():
             if not len(seen):
                 raise CorrectionError(_missing(results, roi, identity, "in these frames"))

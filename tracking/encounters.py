@@ -15,11 +15,12 @@ _SETTLED_SIGHTINGS = 5
 _LONGEST_WAIT_S = 5.0
 _CERTAIN = 8.0
 _EVIDENCE = 3.0  # by which looks must outweigh motion
+_MOST_COMFORT = 1.0  # looks change from place to place: that they fit takes little doubt away
 
 
 @dataclass(slots=True)
 class Doubt:
-    """How much better a choice was than with two animals exchanged, where that was least, and in which frame."""
+    """How much better a choice was than with two animals exchanged where that was least, and in which frame."""
 
     margin: float
     frame: int
@@ -71,12 +72,13 @@ class Encounter:
         return float(1 / (1 + np.exp(-max(min(margins, default=_CERTAIN), 0.0))))
 
     def resolve(self) -> list[tuple[Animal, Animal, int]]:
-        """Return who is to be exchanged with whom from which frame on; `before` and `doubts` are true then."""
+        """Return who is exchanged with whom from which frame on; `before` and `doubts` are true then."""
         exchanged = []
         for pair in sorted(self.doubts, key=lambda pair: self.doubts[pair].frame):
             first, second = sorted(pair, key=lambda animal: animal.identity)
             doubt = self.doubts[pair]
-            total = min(doubt.margin, _CERTAIN) + self._evidence(first, second)
+            evidence = min(self._evidence(first, second), _MOST_COMFORT)
+            total = min(doubt.margin, _CERTAIN) + evidence
             if total < -_EVIDENCE:
                 exchanged.append((first, second, doubt.frame))
                 self.before[first], self.before[second] = self.before[second], self.before[first]

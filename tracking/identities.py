@@ -19,6 +19,7 @@ _FORGOTTEN_S = 10.0  # for so long, where the number of animals is unknown, one 
 _CONFIRMED = 3  # sightings that make an animal
 _NEAR = 0.75  # lengths around a blob in which an animal may be part of it
 _MARGIN_HIDDEN = 2.0
+_TOLD_APART = 0.6  # lengths between parts of a clump that surely are two animals
 _ROUNDS = 12
 
 
@@ -127,9 +128,7 @@ class IdentityLinker:
         free = {group: rows for group, rows in clumps.items() if group not in crowded}
         self._welcome(free, blobs, looks, time)
 
-    def _hidden(
-        self, claims: dict[int, int], blobs: Blobs, clumps: "Clumps", time: float
-    ) -> dict[int, int]:
+    def _hidden(self, claims: dict[int, int], blobs: Blobs, clumps: "Clumps", time: float) -> dict[int, int]:
         """Return which animals that claim nothing are under or over another: animal to row of the whole blob."""
         taken = {int(blobs[row]["group"]) for row in claims.values()}
         rows = [row for group in sorted(taken) for options in clumps[group].values() for row in options]
@@ -167,6 +166,8 @@ class IdentityLinker:
                     continue
                 swapped = _cost(costs, first, claims.get(second)) + _cost(costs, second, claims.get(first))
                 margin = float(swapped - mine[at] - mine[beside])
+                if first in claims and second in claims:
+                    margin = min(margin, self._margin_apart(blobs[claims[first]], blobs[claims[second]]))
                 if margin < DOUBTFUL and first not in hidden and second not in hidden:
                     self._encounters.add(
                         [self._animals[first], self._animals[second]], margin, self._frame, time
@@ -176,6 +177,13 @@ class IdentityLinker:
             for other in others:
                 if other is not self._animals[number]:
                     self._encounters.add([self._animals[number], other], _MARGIN_HIDDEN, self._frame, time)
+
+    def _margin_apart(self, first: np.void, second: np.void) -> float:
+        """Return how surely two parts of a clump were told apart: the nearer, the less."""
+        if first["group"] != second["group"]:
+            return NEVER
+        apart = float(np.hypot(first["x"] - second["x"], first["y"] - second["y"])) / self._gait.length
+        return DOUBTFUL * (apart / _TOLD_APART) ** 2
 
     def _see(self, animal: Animal, blob: np.void, look: float, time: float, *, alone: bool) -> None:
         """Take a blob for an animal."""
@@ -324,7 +332,9 @@ def assign(costs: npt.NDArray[np.float64]) -> dict[int, int]:
         return {}
     missed = np.where(np.eye(count, dtype=bool), MISSED, NEVER)
     rows, columns = linear_sum_assignment(np.hstack([costs, missed]))
-    return {int(row): int(column) for row, column in zip(rows, columns, strict=True) if column < costs.shape[1]}
+    return {
+        int(row): int(column) for row, column in zip(rows, columns, strict=True) if column < costs.shape[1]
+    }
 
 
 def _cost(costs: Numbers, animal: int, row: int | None) -> float:

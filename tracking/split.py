@@ -44,7 +44,7 @@ def find_crowd(looked: Looked, wanted: BlobFilter, body: Body) -> Blobs:
 
 
 def split(piece: Piece, count: int, body: Body) -> list[Piece]:
-    """Return the parts of a blob that `count` animals of one size explain best; fewer if some explain nothing.
+    """Return the parts of a blob that `count` animals explain best; fewer if some explain nothing.
 
     Each animal is an ellipse of known size and unknown place and direction. These are fitted by expectation
     maximization from several beginnings: animals one after the other, side by side, and crossed.
@@ -53,7 +53,7 @@ def split(piece: Piece, count: int, body: Body) -> list[Piece]:
     pixels = np.column_stack([columns, rows]).astype(np.float64)
     some = pixels[:: max(1, len(pixels) // _PIXELS)]
     fits = [_fit(some, *start, body) for start in _starts(some, count)]
-    centres, angles = max(fits, key=lambda fit: _overlap(piece, *fit, body))
+    centres, angles = max(fits, key=lambda fit: _overlap(piece, fit, body))
     owner = _closeness(pixels, centres, angles, body).argmax(axis=1)
     return [part for number in range(count) if (part := _part(piece, rows, columns, owner == number))]
 
@@ -96,7 +96,7 @@ def _spread_out(pixels: Numbers, count: int) -> Numbers:
     while len(chosen) < count:
         gaps = np.min([np.hypot(*(pixels - place).T) for place in chosen], axis=0)
         chosen.append(pixels[np.argmax(gaps)])
-    return 0.7 * np.array(chosen) + 0.3 * pixels.mean(axis=0)
+    return np.asarray(0.7 * np.array(chosen) + 0.3 * pixels.mean(axis=0))
 
 
 def _fit(pixels: Numbers, centres: Numbers, angles: Numbers, body: Body) -> tuple[Numbers, Numbers]:
@@ -116,20 +116,20 @@ def _fit(pixels: Numbers, centres: Numbers, angles: Numbers, body: Body) -> tupl
     return centres, angles
 
 
-def _overlap(piece: Piece, centres: Numbers, angles: Numbers, body: Body) -> float:
-    """Return how much animals of these places and directions cover of the blob and of nothing else, 0 to 1."""
+def _overlap(piece: Piece, fit: tuple[Numbers, Numbers], body: Body) -> float:
+    """Return how much animals of these places and directions cover of a blob and of nothing else."""
     margin = int(body.width / 2) + 1
     wide = np.pad(piece.inside, margin)
     step = max(1, int(np.sqrt(wide.size / _GRID)))
     mask = wide[::step, ::step] > 0
     rows, columns = (np.indices(mask.shape) * step - margin).reshape(2, -1)
-    near = _closeness(np.column_stack([columns, rows]).astype(np.float64), centres, angles, body)
+    near = _closeness(np.column_stack([columns, rows]).astype(np.float64), *fit, body)
     covered = (near.max(axis=1) >= -2.0).reshape(mask.shape)  # within twice the standard deviation, the rim
     return float(np.count_nonzero(mask & covered) / np.count_nonzero(mask | covered))
 
 
 def _closeness(pixels: Numbers, centres: Numbers, angles: Numbers, body: Body) -> Numbers:
-    """Return the logarithm of how much pixels belong to animals, up to a constant, shape (pixels, animals)."""
+    """Return how much pixels belong to animals, as logarithms, shape (pixels, animals)."""
     away = pixels[:, None] - centres
     cos, sin = np.cos(angles), np.sin(angles)
     along = (away[..., 0] * cos + away[..., 1] * sin) / (body.length / 4)

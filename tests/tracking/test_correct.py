@@ -101,7 +101,7 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(result):
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda path: swap_identities(path, 1, 7, roi=1), "no identity 7.*it has 1, 2, 3"),
+        (lambda path: swap_identities(path, 1, 7, roi=1), r"no identity 7.*it has 1, 2, 3"),
         (lambda path: swap_identities(path, 1, 1, roi=1), "1 twice"),
         (lambda path: swap_identities(path, 1, 2, roi=9), "no region 9; it has 1, 2"),
         (lambda path: swap_identities(path, 1, 3, roi=1, frames=(0, 10)), "no identity 3 in these frames"),
@@ -122,7 +122,7 @@ def test_what_cannot_be_corrected_is_told_and_left_alone(result, call, says):
 def test_a_result_that_is_still_written_is_left_alone(tmp_path):
     writer = write(tmp_path / "a.tracks.h5", close=False)
     try:
-        with pytest.raises(CorrectionError, match="still being written.*ethostore repair"):
+        with pytest.raises(CorrectionError, match=r"still being written.*ethostore repair"):
             swap_identities(tmp_path / "a.tracks.h5", 1, 2, roi=1)
     finally:
         writer.close()

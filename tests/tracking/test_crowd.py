@@ -71,13 +71,13 @@ def test_one_animal_is_not_taken_apart():
     assert blobs["parts"].tolist() == [1]
 
 
-@pytest.mark.parametrize("rate", [5.0, 20.0, 60.0])
+@pytest.mark.parametrize("rate", [5.0, 20.0, 40.0])
 def test_animals_that_cross_keep_their_identities(rate):
-    count = round(6 * rate)
+    count = round(4 * rate)
     paths = [
-        walk(count, (20, 60), (180, 64)),
-        walk(count, (180, 55), (20, 62)),
-        walk(count, (90, 15), (110, 105)),
+        walk(count, (20, 20), (180, 100)),
+        walk(count, (20, 100), (180, 25)),
+        walk(count, (150, 12), (45, 20)),
     ]
     points = tracked(Arena(paths, rate=rate), [WHOLE], 3)
     assert idf1(points, np.array(paths).transpose(1, 0, 2)) > 0.97
@@ -113,7 +113,7 @@ def test_what_is_linked_in_order_may_be_detected_anywhere_in_any_order():
     seen = pickle.loads(pickle.dumps(seen))  # noqa: S301
     linked = [tracker.link(seen[index]) for index in range(len(crowd))]
     points = np.concatenate([*linked, tracker.finish()])
-    np.testing.assert_array_equal(points, tracked(crowd, crowd.rois, 3))
+    assert points.tobytes() == tracked(crowd, crowd.rois, 3).tobytes()
 
 
 def test_a_gap_is_filled_and_an_animal_that_comes_back_is_known():
@@ -226,7 +226,7 @@ def test_made_recordings_are_the_same_every_time_and_show_what_they_say():
 
 
 def test_a_week_is_made_at_a_low_rate():
-    crowd = Crowd(CrowdPlan(animals=2, seconds=7 * 86400, rate=1 / 600, cycle=(86400.0, 0.5)))
-    assert len(crowd) == 1008
-    assert crowd[72].image.mean() < 0.8 * crowd[0].image.mean()  # 12 hours later
+    crowd = Crowd(CrowdPlan(animals=2, seconds=7 * 86400, rate=1 / 3600, cycle=(86400.0, 0.5)))
+    assert len(crowd) == 168
+    assert crowd[12].image.mean() < 0.8 * crowd[0].image.mean()  # 12 hours later
     assert np.ptp(crowd.truth[..., 0]) > 100

@@ -49,8 +49,8 @@ def test_one_that_rests_shows_no_head_and_one_that_is_not_seen_clearly_neither()
 
 def test_headings_do_not_depend_on_how_points_come():
     random = np.random.default_rng(0)
-    heading = np.cumsum(random.normal(0, 8, 20000))
-    places = np.cumsum(np.where(random.random(20000) < 0.5, 2, 0) * np.exp(1j * np.radians(heading)))
+    heading = np.cumsum(random.normal(0, 8, 10000))
+    places = np.cumsum(np.where(random.random(10000) < 0.5, 2, 0) * np.exp(1j * np.radians(heading)))
     points, times = path(places.real, places.imag, heading % 180)
     stage = Headings()
     parts = [stage.append(points[n : n + 7], times[n : n + 7]) for n in range(0, len(points), 7)]

@@ -131,10 +131,12 @@ class Crowd:
             size = self.sizes[animal]
             contrast = plan.contrast * self.shades[animal] * (0.5 if plan.infrared else 1.0)
             _paint(dark, x, y, heading, size * plan.length, size * plan.width, contrast)
-        empty = self._floor
+        empty: npt.NDArray[np.float32] = self._floor
         if self._shifts is not None:
             move = np.hstack([np.eye(2), self._shifts[index][:, None]])
-            empty = cv2.warpAffine(empty, move, empty.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+            size = self.spec.columns, self.spec.rows
+            moved = cv2.warpAffine(empty, move, size, borderMode=cv2.BORDER_REPLICATE)
+            empty = np.asarray(moved, np.float32)
         image = (empty - dark) * self._light(index) + self._noise(index)
         if plan.light_animals:
             image = 255 - image
@@ -235,7 +237,13 @@ def _bearing(spot: Numbers, heading: Numbers) -> Numbers:
 
 
 def _paint(
-    dark: npt.NDArray[np.float32], x: float, y: float, heading: float, length: float, width: float, level: float
+    dark: npt.NDArray[np.float32],
+    x: float,
+    y: float,
+    heading: float,
+    length: float,
+    width: float,
+    level: float,
 ) -> None:
     """Draw an animal with soft edges; where two overlap, one hides the other."""
     margin = int(length / 2 + 5)

@@ -1,8 +1,8 @@
 """Measure how well several animals are told apart: `python -m tools.bench.identities`.
 
-Animals walk, meet and cross in made recordings, so it is known who is who. The archive tracker follows them; linkers
-that people use otherwise get the same detections. All are judged by TrackEval, in an environment of their own that
-`sh tools/identities.sh` makes.
+Animals walk, meet and cross in made recordings, so it is known who is who. The archive tracker follows them;
+linkers that people use otherwise get the same detections. All are judged by TrackEval, in an environment of their
+own that `sh tools/identities.sh` makes.
 """
 
 import json
@@ -57,7 +57,9 @@ def main(
     python: Annotated[Path, typer.Option(help="Python that has TrackEval, trackpy and norfair.")] = ROOT
     / ".venv/identities/bin/python",
     seconds: Annotated[float, typer.Option(help="Length of each recording.")] = 60.0,
-    runs: Annotated[int, typer.Option(help="Recordings of each kind, other seeds; scores are their means.")] = 3,
+    runs: Annotated[
+        int, typer.Option(help="Recordings of each kind, other seeds; scores are their means.")
+    ] = 3,
     only: Annotated[list[str] | None, typer.Option(help="Name of a recording; may be repeated.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:

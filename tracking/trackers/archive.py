@@ -1,4 +1,4 @@
-"""One animal per region or several, in recordings that can be looked at as a whole before they are tracked."""
+"""One animal per region or several, in recordings that are looked at as a whole before they are tracked."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
