@@ -22,8 +22,8 @@ from tracking import (
 tracks = typer.Typer(
     no_args_is_help=True,
     help="Correct identities in a result of several animals: swap, join, split.\n\n"
-    "The result is copied, changed and put in place of the old one; an event in it tells of the change. Where "
-    "identities are doubtful, the score of the points is low.",
+    "The result is copied, changed and put in place of the old one; an event in it tells of the change. "
+    "Where identities are doubtful, the score of the points is low.",
 )
 
 Result = Annotated[Path, typer.Argument(help="Result file (*.tracks.h5).")]

@@ -98,7 +98,7 @@ class Animal:
     def expected(self, time: float) -> Numbers:
         """Return where it would be now: it goes on, ever slower."""
         ahead = _DAMPING_S * -np.expm1(-max(time - self.time, 0.0) / _DAMPING_S)
-        return self.place + ahead * self.velocity
+        return np.asarray(self.place + ahead * self.velocity)
 
     def move(self, blob: np.void, time: float) -> None:
         """Take where it was seen."""
@@ -112,7 +112,7 @@ class Animal:
 
 
 def claim_costs(animals: list[Animal], blobs: Blobs, looks: Numbers, time: float, gait: Gait) -> Numbers:
-    """Return how unlikely it is that blobs are these animals, shape (animals, blobs); NEVER where it cannot be.
+    """Return how unlikely blobs are these animals, shape (animals, blobs); NEVER where it cannot be.
 
     Parameters
     ----------

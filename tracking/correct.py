@@ -82,8 +82,8 @@ def join_identities(
         both = np.intersect1d(mine, _frames_of(results, roi, other))
         if len(both):
             raise CorrectionError(
-                f"identities {kept} and {other} of region {roi} are both seen in {len(both)} frames, first at "
-                f"index {int(results.frames['index'][both[0]])}; swap or split them before they are joined"
+                f"identities {kept} and {other} of region {roi} are both seen in {len(both)} frames, first "
+                f"at index {int(results.frames['index'][both[0]])}; swap or split them before they are joined"
             )
         if not len(mine):
             raise CorrectionError(_missing(results, roi, kept))

@@ -66,7 +66,7 @@ class Looked(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Connected pixels: the rows and columns that they lie in, a mask of them therein, and how many they are."""
+    """Connected pixels: the rows and columns that they lie in, a mask of them therein, and their number."""
 
     window: tuple[slice, slice]
     inside: Grey
@@ -97,7 +97,7 @@ def find_blobs(
 
 
 def find_pieces(difference: MatLike, wanted: BlobFilter) -> Iterator[Piece]:
-    """Yield the connected pixels above the threshold that are neither too small nor too large, holes filled."""
+    """Yield the connected pixels above the threshold, neither too small nor too large, holes filled."""
     _, binary = cv2.threshold(difference, wanted.threshold, 255, cv2.THRESH_BINARY)
     contours, _ = cv2.findContours(binary, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     for contour in contours:

@@ -20,7 +20,7 @@ _MOST_COMFORT = 1.0  # looks change from place to place: that they fit takes lit
 
 @dataclass(slots=True)
 class Doubt:
-    """How much better a choice was than with two animals exchanged where that was least, and in which frame."""
+    """How much better a choice was than with two animals exchanged, where that was least, and when."""
 
     margin: float
     frame: int

@@ -64,8 +64,8 @@ class Headings:
 def headings(points: Points, times: Numbers, window: float = _WINDOW_S) -> Numbers:
     """Return the heading at each point, shape (n,), degrees, 0 to 360; NaN where motion does not tell it.
 
-    The long axis is followed from frame to frame, which makes one of its ends the front; if the animal went the
-    other way within the window around a frame, the other end is.
+    The long axis is followed from frame to frame, which makes one of its ends the front; if the animal went
+    the other way within the window around a frame, the other end is.
 
     Parameters
     ----------

@@ -129,7 +129,7 @@ class IdentityLinker:
         self._welcome(free, blobs, looks, time)
 
     def _hidden(self, claims: dict[int, int], blobs: Blobs, clumps: "Clumps", time: float) -> dict[int, int]:
-        """Return which animals that claim nothing are under or over another: animal to row of the whole blob."""
+        """Return which animals that claim nothing are under another: animal to row of the whole blob."""
         taken = {int(blobs[row]["group"]) for row in claims.values()}
         rows = [row for group in sorted(taken) for options in clumps[group].values() for row in options]
         found: dict[int, int] = {}

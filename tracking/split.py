@@ -18,7 +18,7 @@ _ROUNDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The size of one animal: its area in pixels, its length and its width in pixels, how many there are at most."""
+    """The area, length and width of one animal, in pixels, and how many there are at most."""
 
     area: float
     length: float
@@ -29,9 +29,9 @@ class Body:
 def find_crowd(looked: Looked, wanted: BlobFilter, body: Body) -> Blobs:
     """Return blobs as `find_blobs` does, and after each that may be several animals, its parts.
 
-    A blob stands there as one (`parts` is 1), as two halves (`parts` is 2 in both), and so on for every number
-    of animals that its area allows; all these rows are of one `group`. Which of them is true is for who knows
-    where animals were before.
+    A blob stands there as one (`parts` is 1), as two halves (`parts` is 2 in both), and so on for every
+    number of animals that its area allows; all these rows are of one `group`. Which of them is true is for
+    who knows where animals were before.
     """
     pieces = sorted(find_pieces(looked.difference, wanted), key=lambda piece: -piece.area)[: wanted.most]
     found = []

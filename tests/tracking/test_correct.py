@@ -148,7 +148,7 @@ def test_frames_are_found_by_what_people_know_of_them(result):
         assert find_frames(results, "number", 10, 20) == (5, 10)
         assert find_frames(results, "time", 101.0) == (10, 30)
         assert find_frames(results, "seconds", None, 0.95) == (0, 10)
-        with pytest.raises(CorrectionError, match="time 100 to 102.9"):
+        with pytest.raises(CorrectionError, match=r"time 100 to 102\.9"):
             find_frames(results, "time", 500.0)
 
 

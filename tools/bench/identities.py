@@ -1,8 +1,8 @@
 """Measure how well several animals are told apart: `python -m tools.bench.identities`.
 
 Animals walk, meet and cross in made recordings, so it is known who is who. The archive tracker follows them;
-linkers that people use otherwise get the same detections. All are judged by TrackEval, in an environment of their
-own that `sh tools/identities.sh` makes.
+linkers that people use otherwise get the same detections. All are judged by TrackEval, in an environment of
+their own that `sh tools/identities.sh` makes.
 """
 
 import json
@@ -97,7 +97,7 @@ def measure(scene: Scene, python: Path) -> Row:
         spent["detect"] += between - begun
         spent["link"] += time.process_time() - between
         learnt = learnt or tracker.settings["learnt"]
-        plain.append(_split_by_area(seen.blobs[0], learnt["area"]))
+        plain.append(split_by_area(seen.blobs[0], learnt["area"]))
     points = np.concatenate([*tables, tracker.finish()])
     answer = _judge(python, scene.plan, crowd.truth, plain, points)
     shown = crowd.truth[..., :2]
@@ -114,7 +114,7 @@ def measure(scene: Scene, python: Path) -> Row:
     }
 
 
-def _split_by_area(blobs: npt.NDArray[np.void], area: float) -> npt.NDArray[np.float64]:
+def split_by_area(blobs: npt.NDArray[np.void], area: float) -> npt.NDArray[np.float64]:
     """Return x and y of what a linker is given that cannot choose: clumps are split as their areas say."""
     places = []
     for group in np.unique(blobs["group"]):
