@@ -23,10 +23,7 @@ BLOB = np.dtype(
         ("area", "<f8"),  # pixels
         ("contrast", "<f8"),  # largest difference, grey levels
         ("marked", "<f8"),  # share of its pixels that lie in the marked ones, 0 to 1
-        (
-            "intensity",
-            "<f8",
-        ),  # mean of its pixels in the recording, its own grey levels; NaN if not asked for
+        ("intensity", "<f8"),  # mean of its pixels in the recording, its own grey levels; NaN if unknown
         ("group", "<i4"),  # which connected pixels it is made of, from 0; parts of one clump share them
         ("parts", "<i4"),  # into how many the clump is split of which it is one; 1: it is all of it
     ]
