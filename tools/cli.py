@@ -34,6 +34,7 @@ from tools.rig import rig
 from tools.summary import summary
 from tools.timecodes import timecodes
 from tools.track import track
+from tools.tracks import tracks
 from tools.verify import verify
 from tracking import TrackingError
 
@@ -73,6 +74,7 @@ for command in (
 ):
     app.command(command.__name__.strip("_").replace("_", "-"))(command)
 app.add_typer(camera, name="camera")
+app.add_typer(tracks, name="tracks")
 
 app.add_typer(rig, name="rig")
 

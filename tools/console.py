@@ -19,7 +19,6 @@ from rich.table import Table
 _WIDE = 10_000  # columns
 _LATEST_S = 1e11  # the year 5138
 _GONE = (errno.EPIPE, errno.EIO, errno.ENXIO)  # what a pipe without a reader says, and a closed terminal
-_TABLE_WIDTH = 110
 
 
 class _Console(Console):
@@ -72,11 +71,6 @@ def show(facts: Mapping[str, object], *, as_json: bool) -> None:
         if isinstance(value, Mapping):
             value = ", ".join(f"{key} {item}" for key, item in value.items()) or "none"
         out.print(f"{name.replace('_', ' '):<{width}}  {value}", markup=False)
-
-
-def show_table(table: Table) -> None:
-    """Print a table, whole; a terminal that is too narrow breaks its lines."""
-    Console(highlight=False, width=max(out.width, _TABLE_WIDTH)).print(table)
 
 
 def json_text(value: object) -> str:

@@ -84,7 +84,8 @@ def track(
             "--set",
             help="NAME=VALUE of the tracker; may be repeated. archive: light_animals=true, "
             "length=27 (pixels, 0 to learn it), samples=60 (frames for the background), share=0.8 (of the "
-            "time that an animal may rest in one place), candidates=4.",
+            "time that an animal may rest in one place), candidates=4, "
+            "animals=1 (in each region; 0 if unknown).",
         ),
     ] = None,
     like: Annotated[
@@ -126,7 +127,7 @@ def track(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
-    """Track one animal in each region and write the positions to an HDF5 file beside the recording.
+    """Track the animals in each region and write the positions to an HDF5 file beside the recording.
 
     A layout file holds `regions`, each a polygon or a circle, in frame pixels:
 

@@ -2,8 +2,10 @@
 
 from tracking.cluster import DaskWorkers, open_scheduler, open_slurm
 from tracking.compare import Agreement, Comparison, ResultSide, TruthSide, compare, read_truth
+from tracking.correct import Correction, find_frames, join_identities, split_identity, swap_identities
 from tracking.errors import (
     ClusterError,
+    CorrectionError,
     EmptyRecordingError,
     ImportFileError,
     LayoutError,
@@ -35,7 +37,7 @@ from tracking.roi import ROI, Part
 from tracking.score import Score, score
 from tracking.summary import AnimalSummary, Summary, summarize
 from tracking.targets import find_targets
-from tracking.trackers import TRACKERS, Tracker
+from tracking.trackers import TRACKERS, SplitTracker, Tracker
 from tracking.windows import Animal, Bout, Motion, measure
 from tracking.workers import LocalWorkers, Workforce
 from tracking.worst import draw_worst
@@ -54,6 +56,8 @@ __all__ = [
     "Bout",
     "ClusterError",
     "Comparison",
+    "Correction",
+    "CorrectionError",
     "DaskWorkers",
     "EmptyRecordingError",
     "Event",
@@ -84,6 +88,7 @@ __all__ = [
     "RunInfo",
     "Score",
     "SettingsError",
+    "SplitTracker",
     "Status",
     "Stimulator",
     "StopFlag",
@@ -103,9 +108,11 @@ __all__ = [
     "draw_regions",
     "draw_worst",
     "export",
+    "find_frames",
     "find_regions",
     "find_targets",
     "import_tracks",
+    "join_identities",
     "measure",
     "median_image",
     "open_layout",
@@ -121,6 +128,8 @@ __all__ = [
     "retrack",
     "save_overlay",
     "score",
+    "split_identity",
     "summarize",
+    "swap_identities",
     "track_live",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgstore import FrameSequence, Image, ensure_grayscale
-from tracking.detect import BlobFilter, find_blobs
+from tracking.detect import BlobFilter, Blobs, find_blobs
 from tracking.errors import EmptyRecordingError
 from tracking.roi import ROI
 
@@ -129,7 +129,7 @@ def _brightness(grey: Grey) -> float:
 
 
 def learn_background(
-    stack: Grey, rois: list[ROI], *, share: float = 0.8, length: float | None = None
+    stack: Grey, rois: list[ROI], *, share: float = 0.8, length: float | None = None, animals: int = 1
 ) -> Background:
     """Learn the background of a recording.
 
@@ -143,13 +143,14 @@ def learn_background(
     rois : where animals are.
     share : of the samples, 0.5 (the median) to below 1.
     length : of an animal, pixels; None to learn it.
+    animals : in each region at most.
     """
     rank = min(int(share * len(stack)), len(stack) - 1)
     level = np.partition(stack, rank, axis=0)[rank]
     noise = _noise(stack)
     threshold = max(_LEAST_THRESHOLD, _NOISE_FACTOR * noise)
     guess = length or 0.05 * max(roi.longest_axis for roi in rois)
-    look = _learn_look(stack, level, rois, threshold, guess)
+    look = _learn_look(stack, level, rois, threshold, guess, animals)
     spots = np.zeros(level.shape, np.uint8)
     for roi in rois:
         window = roi.window(level.shape)
@@ -168,12 +169,14 @@ def _noise(stack: Grey) -> float:
     return float(1.4826 * np.median(deviation.mean(axis=0)))
 
 
-def _learn_look(stack: Grey, level: Grey, rois: list[ROI], threshold: float, length: float) -> Look:
+def _learn_look(
+    stack: Grey, level: Grey, rois: list[ROI], threshold: float, length: float, animals: int
+) -> Look:
     """Return the look of what moves most in the regions, threshold by threshold."""
     look = Look(0.3 * length * length, threshold, length)
     for _ in range(2):
         at = max(threshold, BODY_SHARE * look.contrast)
-        wanted = BlobFilter(at, 0.05 * look.area, np.inf, most=1)
+        wanted = BlobFilter(at, 0.05 * look.area, np.inf, most=animals)
         found = [
             find_blobs(cv2.bitwise_and(cv2.subtract(level[window], image[window]), mask), wanted)
             for roi in rois
@@ -185,8 +188,18 @@ def _learn_look(stack: Grey, level: Grey, rois: list[ROI], threshold: float, len
             return look
         mass = blobs["area"] * blobs["contrast"]
         typical = blobs[mass >= 0.5 * np.quantile(mass, 0.75)]
+        if animals > 1:  # some are clumps of several
+            typical = _most_alike(blobs[mass >= 0.25 * np.median(mass)])
         look = Look(*(float(np.median(typical[name])) for name in ("area", "contrast", "length")))
     return look
+
+
+def _most_alike(blobs: Blobs) -> Blobs:
+    """Return the blobs around the most common area."""
+    areas = blobs["area"]
+    alike = [int(np.count_nonzero(np.abs(np.log(areas / area)) < 0.15)) for area in areas[:500]]
+    typical = areas[int(np.argmax(alike))]
+    return np.asarray(blobs[np.abs(np.log(areas / typical)) < 0.25])
 
 
 def _find_spots(level: Grey, roi: ROI, look: Look, threshold: float) -> Grey:

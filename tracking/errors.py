@@ -44,6 +44,10 @@ class ResultFileError(TrackingError, ValueError):
     """A file is no result file, or a broken one."""
 
 
+class CorrectionError(TrackingError, ValueError):
+    """Identities cannot be corrected as asked."""
+
+
 class EmptyRecordingError(TrackingError, ValueError):
     """There are no frames to track in."""
 

@@ -239,9 +239,7 @@ class ResultWriter:
 
     def append_events(self, events: Sequence["Event"]) -> None:
         """Write what happened."""
-        rows = [(event.time, event.roi, event.kind.encode(), _detail_text(event)) for event in events]
-        if rows:
-            self._extend(self._events, np.array(rows, _EVENT))
+        self._extend(self._events, event_rows(events))
 
     def flush(self) -> None:
         """Hand everything to the operating system, so that a killed process keeps it."""
@@ -308,6 +306,12 @@ class Event:
     roi: int
     kind: str
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+def event_rows(events: Sequence[Event]) -> npt.NDArray[np.void]:
+    """Return rows of /events."""
+    rows = [(event.time, event.roi, event.kind.encode(), _detail_text(event)) for event in events]
+    return np.array(rows, _EVENT)
 
 
 def open_results(path: str | os.PathLike[str]) -> "Results":

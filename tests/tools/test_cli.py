@@ -21,13 +21,25 @@ import tracking
 from tests.conftest import ROOT
 from tests.imgstore.test_video import write_video
 from tests.tools.commands import run
+from tests.tracking.test_correct import write as write_result
 from tracking.plots import KINDS
 
 COMMANDS = (
     *("cameras", "doctor", "rig", "camera", "layout"),
     *("demo", "record", "feed", "import", "info", "frame", "cut", "convert", "export-video", "export-tiff"),
     *("timecodes", "extra"),
-    *("track", "plot", "overlay", "summary", "compare", "export", "import-tracks", "verify", "repair"),
+    *(
+        "track",
+        "tracks",
+        "plot",
+        "overlay",
+        "summary",
+        "compare",
+        "export",
+        "import-tracks",
+        "verify",
+        "repair",
+    ),
 )
 
 
@@ -483,6 +495,27 @@ def test_results_are_summed_up_compared_and_shown_from_the_command_line(demo, tm
     ethostore("plot", result, "a.png", "--kind", "actogram", "--lights", "8-20", cwd=tmp_path)
     fails("plot", result, "b.png", "--lights", "dark", cwd=tmp_path, says="8-20")
     assert all(kind in ethostore("plot", "--help", cwd=tmp_path).stdout for kind in KINDS.names())
+
+
+def test_identities_are_corrected_from_the_command_line(tmp_path):
+    write_result(tmp_path / "a.tracks.h5").close()
+    said = ethostore("tracks", "swap", "a.tracks.h5", 1, 2, "--roi", 1, "--dry-run", cwd=tmp_path).stdout
+    assert "no, a dry run" in said
+    done = json.loads(
+        ethostore(
+            *("tracks", "swap", "a.tracks.h5", 1, 2, "--roi", 1),
+            *("--from", 1, "--to", 1.45, "--by", "seconds", "--json"),
+            cwd=tmp_path,
+        ).stdout
+    )
+    assert (done["identities"], done["points"], done["frames"]) == ({"1": 2, "2": 1}, 10, [10, 14])
+    ethostore("tracks", "join", "a.tracks.h5", 2, 3, "--roi", 1, cwd=tmp_path)
+    ethostore("tracks", "split", "a.tracks.h5", 1, "--roi", 2, "--from", 5, "--by", "index", cwd=tmp_path)
+    with tracking.open_results(tmp_path / "a.tracks.h5") as results:
+        kinds = [event.kind for event in results.events]
+    assert kinds == ["identities-swapped", "identities-joined", "identity-split"]
+    fails("tracks", "swap", "a.tracks.h5", 1, 2, cwd=tmp_path, says="--roi", code=2)
+    fails("tracks", "join", "a.tracks.h5", 1, 9, "--roi", 1, cwd=tmp_path, says="no identity 9")
 
 
 def test_errors_say_in_one_line_what_to_do_and_leave_nothing(demo, tmp_path):
