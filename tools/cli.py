@@ -29,6 +29,7 @@ from tools.repair import repair
 from tools.rig import rig
 from tools.timecodes import timecodes
 from tools.track import track
+from tools.trackers import trackers
 from tools.verify import verify
 from tracking import TrackingError
 
@@ -56,6 +57,7 @@ for command in (
     timecodes,
     extra,
     track,
+    trackers,
     plot,
     export,
     verify,

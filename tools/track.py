@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tools.console import err, parse_pairs, show, stage_bars
-from tracking import LAYOUTS, TRACKERS, retrack
+from tracking import LAYOUTS, TRACKERS, load_settings, retrack
 
 
 def track(
@@ -20,10 +20,12 @@ def track(
         list[str] | None,
         typer.Option(
             "--set",
-            help="NAME=VALUE of the tracker; may be repeated. archive: light_animals=true, "
-            "length=27 (pixels, 0 to learn it), samples=60 (frames for the background), share=0.8 (of the "
-            "time that an animal may rest in one place), candidates=4.",
+            help="NAME=VALUE of the tracker; may be repeated. `ethostore trackers NAME` lists them.",
         ),
+    ] = None,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option("--settings", help="YAML file of settings, lines `name: value`; --set goes before it."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -47,7 +49,10 @@ def track(
             source,
             layout=layout,
             tracker=tracker,
-            settings=parse_pairs("--set", settings or []),
+            settings={
+                **(load_settings(settings_file) if settings_file else {}),
+                **parse_pairs("--set", settings or []),
+            },
             out=out,
             force=force,
             progress=progress,

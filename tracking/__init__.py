@@ -1,6 +1,7 @@
 """Frames in, positions out: regions, backgrounds, trackers, result files and what is made of them."""
 
 from tracking.errors import (
+    DetectorError,
     EmptyRecordingError,
     LayoutError,
     RegionError,
@@ -19,6 +20,7 @@ from tracking.results import Results, ResultWriter, RunInfo, open_results, repai
 from tracking.retrack import Retracked, median_image, retrack
 from tracking.roi import ROI
 from tracking.score import Score, score
+from tracking.settings import Setting, describe_settings, dump_settings, load_settings
 from tracking.targets import find_targets
 from tracking.trackers import TRACKERS, Tracker
 
@@ -29,6 +31,7 @@ __all__ = [
     "POINT",
     "ROI",
     "TRACKERS",
+    "DetectorError",
     "EmptyRecordingError",
     "Layout",
     "LayoutError",
@@ -42,15 +45,19 @@ __all__ = [
     "Retracked",
     "RunInfo",
     "Score",
+    "Setting",
     "SettingsError",
     "Status",
     "TargetsNotFoundError",
     "TrackSummary",
     "Tracker",
     "TrackingError",
+    "describe_settings",
     "draw",
+    "dump_settings",
     "export",
     "find_targets",
+    "load_settings",
     "median_image",
     "monitor",
     "open_layout",

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import NamedTuple
 
 import cv2
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from imgstore import FrameSequence, Image, ensure_grayscale
 from tracking.detect import BlobFilter, find_blobs
 from tracking.errors import EmptyRecordingError
+from tracking.lighting import Lighting, learn_lighting
 from tracking.roi import ROI
 
 Grey = npt.NDArray[np.uint8]
@@ -19,12 +21,28 @@ Progress = Callable[[int, int], None]
 """Called with how much is done and how much there is."""
 
 _MOST_BYTES = 400 << 20
-_LEAST_THRESHOLD = 10  # grey levels; codecs change still pixels by less
-_NOISE_FACTOR = 5
+LEAST_THRESHOLD = 10  # grey levels; codecs change still pixels by less
+NOISE_FACTOR = 5
 _SAME_LIGHT = 0.03  # share by which brightness may differ unnoticed
+_LIGHTED = 0.25  # of a region's longer side: what differs over more than that is light, not an animal
+_POLARITY_PIXELS = 256  # of a region's longer side: enough to see whether animals are dark or light
+_POLARITY_SAMPLES = 20
+_BOTH = 0.2  # of what moves, for animals to be dark in some regions and light in others
 
 BODY_SHARE = 0.35
 """Pixels that differ by this share of an animal's contrast belong to it; less is shadow and blur."""
+
+
+class Polarity(StrEnum):
+    """How animals differ from what is around them."""
+
+    DARK = "dark"
+    LIGHT = "light"
+    EITHER = "either"
+
+
+POLARITIES = ("auto", *(str(polarity) for polarity in Polarity))
+"""What the setting `polarity` may be; `auto` is for one that is learnt."""
 
 
 class Look(NamedTuple):
@@ -48,16 +66,18 @@ class Background:
 
     Attributes
     ----------
-    image : (rows, columns), animals dark on it.
+    image : (rows, columns), prepared as frames are: light animals are dark on it.
     spots : 255 where `image` is a guess, because something like an animal sat there nearly always.
     look : of the animals that were seen moving in front of it.
-    threshold : difference that is above the noise, grey levels.
+    moved : whether any was; if not, `look` is a guess.
+    thresholds : of each region the difference that is above its noise, grey levels.
     """
 
     image: Grey
     spots: Grey
     look: Look
-    threshold: float
+    moved: bool
+    thresholds: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +86,12 @@ class Preparation:
 
     Attributes
     ----------
-    light_animals : whether animals are lighter than what is around them.
+    polarity : of the animals; if they are light, images are inverted.
     scale : grey levels of 8 bit per unit of pixels that are not.
     brightness : to which the median pixel is brought, so that lamps may dim and flicker; 0 to leave it.
     """
 
-    light_animals: bool = False
+    polarity: Polarity = Polarity.DARK
     scale: float = 1.0
     brightness: float = 0.0
 
@@ -82,8 +102,90 @@ class Preparation:
             gain = self.brightness / max(_brightness(grey), 1.0)
             if abs(gain - 1) > _SAME_LIGHT:
                 grey = np.asarray(cv2.convertScaleAbs(grey, alpha=gain), np.uint8)
-        smooth = cv2.blur(grey, (3, 3))
-        return np.asarray(cv2.bitwise_not(smooth) if self.light_animals else smooth, np.uint8)
+        return self.invert(np.asarray(cv2.blur(grey, (3, 3)), np.uint8))
+
+    def invert(self, grey: Grey) -> Grey:
+        """Return a grey image, or several, with dark animals, or the image as it was from one with them."""
+        return np.invert(grey) if self.polarity is Polarity.LIGHT else grey
+
+    def compare(self, background: Grey, image: Grey) -> Grey:
+        """Return by how much a prepared image differs from the background where an animal may be."""
+        differ = cv2.absdiff if self.polarity is Polarity.EITHER else cv2.subtract
+        return np.asarray(differ(background, image), np.uint8)
+
+
+class Samples(NamedTuple):
+    """Frames from all over a recording.
+
+    Attributes
+    ----------
+    images : grey, pixels as they are in the recording, shape (n, rows, columns).
+    times : shape (n,), seconds.
+    """
+
+    images: Image
+    times: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learnt:
+    """What is known of a recording before it is tracked.
+
+    Attributes
+    ----------
+    preparation : of every image.
+    background : in the light that is usual.
+    lighting : how that changes; None if it does not.
+    """
+
+    preparation: Preparation
+    background: Background
+    lighting: Lighting | None
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What a result file says of it."""
+        return {**self.background.look._asdict(), "polarity": str(self.preparation.polarity)}
+
+    def slot(self, time: float) -> int:
+        """Return the number of the time in which the light is the same; see `lit`."""
+        return self.lighting.slot(time) if self.lighting else 0
+
+    def lit(self, slot: int) -> Grey:
+        """Return the background in the light of a slot."""
+        image = self.background.image
+        if self.lighting is None:
+            return image
+        return self.preparation.invert(self.lighting.apply(self.preparation.invert(image), slot))
+
+
+def learn(
+    samples: Samples, rois: list[ROI], *, polarity: str = "auto", share: float = 0.8, length: float = 0.0
+) -> Learnt:
+    """Learn what a recording looks like.
+
+    Parameters
+    ----------
+    samples : see there.
+    rois : where animals are.
+    polarity : one of `POLARITIES`.
+    share : of the samples that may show an animal in one place, 0.5 to below 1.
+    length : of an animal, pixels; 0 to learn it.
+    """
+    preparation = learn_preparation(samples.images)
+    stack = np.stack([preparation.apply(image) for image in samples.images])
+    lighting = learn_lighting(stack, samples.times, length or _guess_length(rois))
+    if lighting is not None:
+        stack = np.stack([lighting.remove(image, slot) for slot, image in enumerate(stack)])
+    known = learn_polarity(stack, rois) if polarity == "auto" else Polarity(polarity)
+    preparation = replace(preparation, polarity=known)
+    background = learn_background(preparation.invert(stack), rois, preparation, share=share, length=length)
+    return Learnt(preparation, background, lighting)
+
+
+def _guess_length(rois: list[ROI]) -> float:
+    """Return about how long animals are, in pixels, where nothing is known of them."""
+    return 0.05 * max(roi.longest_axis for roi in rois)
 
 
 def to_grey(image: Image, scale: float) -> Grey:
@@ -94,17 +196,26 @@ def to_grey(image: Image, scale: float) -> Grey:
     return np.clip(np.rint(grey * scale), 0, 255).astype(np.uint8)
 
 
-def learn_preparation(samples: Image, *, light_animals: bool = False) -> Preparation:
+def learn_preparation(samples: Image) -> Preparation:
     """Return the preparation that suits a recording, from grey samples of shape (n, rows, columns)."""
     scale = 1.0
     if samples.dtype != np.uint8:
         scale = 255 / (max(float(np.quantile(image, 0.999)) for image in samples) or 1.0)
     brightness = float(np.median([_brightness(to_grey(image, scale)) for image in samples]))
-    return Preparation(light_animals, scale, brightness)
+    return Preparation(scale=scale, brightness=brightness)
 
 
-def sample_frames(frames: FrameSequence, most: int, progress: Progress | None = None) -> Image:
-    """Return grey images spread evenly over a recording, shape (n, rows, columns), pixels as they are.
+def sample_frames(
+    frames: FrameSequence, most: int, progress: Progress | None = None, *, first: int | None = None
+) -> Samples:
+    """Return frames spread evenly over a recording.
+
+    Parameters
+    ----------
+    frames : the recording.
+    most : how many images at most.
+    progress : called after each.
+    first : of how many frames at the beginning; None for all.
 
     Raises EmptyRecordingError if there are no frames.
     """
@@ -113,13 +224,14 @@ def sample_frames(frames: FrameSequence, most: int, progress: Progress | None = 
         raise EmptyRecordingError("; ".join(["the recording holds no frames", *problems]))
     shape, dtype = (frames.spec.rows, frames.spec.columns), frames.spec.dtype
     room = max(3, _MOST_BYTES // (math.prod(shape) * dtype.itemsize))
-    indices = np.linspace(0, len(frames) - 1, min(most, room, len(frames))).astype(int)
-    samples = np.empty((len(indices), *shape), dtype)
+    count = min(len(frames), first or len(frames))
+    indices = np.linspace(0, count - 1, min(most, room, count)).astype(int)
+    images = np.empty((len(indices), *shape), dtype)
     for place, index in enumerate(indices):
-        samples[place] = ensure_grayscale(frames[int(index)].image)
+        images[place] = ensure_grayscale(frames[int(index)].image)
         if progress is not None:
             progress(place + 1, len(indices))
-    return samples
+    return Samples(images, np.asarray(frames.times[indices], np.float64))
 
 
 def _brightness(grey: Grey) -> float:
@@ -128,68 +240,133 @@ def _brightness(grey: Grey) -> float:
     return float(np.median(grey[::step, ::step]))
 
 
+def learn_polarity(stack: Grey, rois: list[ROI]) -> Polarity:
+    """Return what moves in the regions: what is dark, what is light, or here this and there that.
+
+    What counts is over how many pixels something dark, or light, has been at some time: an animal that leaves
+    uncovers one place, but shows itself in many.
+
+    Parameters
+    ----------
+    stack : samples that are not inverted, shape (n, rows, columns).
+    rois : where animals are.
+    """
+    swept = np.array([_swept(stack, roi) for roi in rois])
+    dark, light = swept.T
+    total = swept.sum() or 1.0
+    darker, lighter = (swept[side].sum() / total for side in (dark > 2 * light, light > 2 * dark))
+    if min(darker, lighter) > _BOTH:
+        return Polarity.EITHER
+    return Polarity.LIGHT if light.sum() > dark.sum() else Polarity.DARK
+
+
+def _swept(stack: Grey, roi: ROI) -> tuple[float, float]:
+    """Return how much dark and how much light has been in a region that is not there usually."""
+    (rows, columns), mask = roi.window(stack.shape[1:]), roi.mask(stack.shape[1:])
+    step = max(1, roi.longest_axis // _POLARITY_PIXELS)
+    part = stack[:: max(1, len(stack) // _POLARITY_SAMPLES), rows, columns][:, ::step, ::step]
+    inside = mask[::step, ::step] > 0
+    usual = np.partition(part, len(part) // 2, axis=0)[len(part) // 2].astype(np.float32)
+    least = max(LEAST_THRESHOLD, NOISE_FACTOR * _noise(part))
+    side = int(_LIGHTED * max(usual.shape)) | 1
+    darkest, lightest = np.zeros_like(usual), np.zeros_like(usual)
+    for image in part:
+        darker = usual - image
+        darker -= cv2.blur(darker, (side, side))  # light that falls on all around is no animal
+        np.maximum(darkest, darker, out=darkest)
+        np.maximum(lightest, -darker, out=lightest)
+    dark, light = (np.maximum(extreme[inside] - least, 0).sum() for extreme in (darkest, lightest))
+    return float(dark), float(light)
+
+
 def learn_background(
-    stack: Grey, rois: list[ROI], *, share: float = 0.8, length: float | None = None
+    stack: Grey,
+    rois: list[ROI],
+    preparation: Preparation,
+    *,
+    share: float = 0.8,
+    length: float = 0.0,
 ) -> Background:
     """Learn the background of a recording.
 
     Every pixel takes the level that `share` of the samples do not exceed, so whatever dark sat there for
-    less than that is gone. What sat there longer is still in it; where it looks like the animals that
-    moved (or where none moved: like any compact dark spot), it is painted over from its surroundings.
+    less than that is gone; if animals may be lighter as well, it takes the median. What sat there longer is
+    still in it; where it looks like the animals that moved (or where none moved: like any compact spot), it
+    is painted over from its surroundings.
 
     Parameters
     ----------
-    stack : samples with dark animals, shape (n, rows, columns).
+    stack : samples, prepared, shape (n, rows, columns).
     rois : where animals are.
+    preparation : of the samples.
     share : of the samples, 0.5 (the median) to below 1.
-    length : of an animal, pixels; None to learn it.
+    length : of an animal, pixels; 0 to learn it.
     """
-    rank = min(int(share * len(stack)), len(stack) - 1)
+    both = preparation.polarity is Polarity.EITHER
+    rank = min(int((0.5 if both else share) * len(stack)), len(stack) - 1)
     level = np.partition(stack, rank, axis=0)[rank]
-    noise = _noise(stack)
-    threshold = max(_LEAST_THRESHOLD, _NOISE_FACTOR * noise)
-    guess = length or 0.05 * max(roi.longest_axis for roi in rois)
-    look = _learn_look(stack, level, rois, threshold, guess)
+    thresholds = tuple(_threshold(stack, roi) for roi in rois)
+    guess = length or _guess_length(rois)
+    look, moved = _learn_look(stack, level, rois, preparation, thresholds, guess)
     spots = np.zeros(level.shape, np.uint8)
-    for roi in rois:
+    for roi, threshold in zip(rois, thresholds, strict=True):
         window = roi.window(level.shape)
-        spots[window] |= _find_spots(level, roi, look, threshold)
-    image = level
-    if spots.any():
-        around = cv2.dilate(spots, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7)))
-        image = np.asarray(cv2.inpaint(level, around, 5, cv2.INPAINT_TELEA), np.uint8)
-    return Background(image, spots, look, threshold)
+        spots[window] |= find_spots(level, roi, look, threshold)
+        if both:
+            spots[window] |= find_spots(np.invert(level), roi, look, threshold)
+    return Background(paint_over(level, spots), spots, look, moved, thresholds)
+
+
+def paint_over(image: Grey, spots: Grey) -> Grey:
+    """Return an image with what is around the spots in their place; the image itself if there are none."""
+    if not spots.any():
+        return image
+    around = cv2.dilate(spots, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7)))
+    return np.asarray(cv2.inpaint(image, around, 5, cv2.INPAINT_TELEA), np.uint8)
+
+
+def _threshold(stack: Grey, roi: ROI) -> float:
+    """Return the difference that is above the noise of a region."""
+    rows, columns = roi.window(stack.shape[1:])
+    return max(LEAST_THRESHOLD, NOISE_FACTOR * _noise(stack[:, rows, columns]))
 
 
 def _noise(stack: Grey) -> float:
     """Return the standard deviation of a still pixel over time, grey levels."""
-    rows = stack[:, :: max(1, stack.shape[1] // 64)].astype(np.int16)
-    deviation = np.abs(rows - np.median(rows, axis=0))
-    return float(1.4826 * np.median(deviation.mean(axis=0)))
+    step_y, step_x = (max(1, side // 48) for side in stack.shape[1:])
+    some = stack[:, ::step_y, ::step_x].astype(np.int16)
+    usual = np.partition(some, len(some) // 2, axis=0)[len(some) // 2]
+    return float(1.4826 * np.median(np.abs(some - usual).mean(axis=0)))
 
 
-def _learn_look(stack: Grey, level: Grey, rois: list[ROI], threshold: float, length: float) -> Look:
-    """Return the look of what moves most in the regions, threshold by threshold."""
-    look = Look(0.3 * length * length, threshold, length)
+def _learn_look(
+    stack: Grey,
+    level: Grey,
+    rois: list[ROI],
+    preparation: Preparation,
+    thresholds: tuple[float, ...],
+    length: float,
+) -> tuple[Look, bool]:
+    """Return the look of what moves most in the regions, and whether anything moves."""
+    look = Look(0.3 * length * length, min(thresholds), length)
     for _ in range(2):
-        at = max(threshold, BODY_SHARE * look.contrast)
-        wanted = BlobFilter(at, 0.05 * look.area, np.inf, most=1)
-        found = [
-            find_blobs(cv2.bitwise_and(cv2.subtract(level[window], image[window]), mask), wanted)
-            for roi in rois
-            for window, mask in [(roi.window(level.shape), roi.mask(level.shape))]
-            for image in stack
-        ]
+        found = []
+        for roi, threshold in zip(rois, thresholds, strict=True):
+            window, mask = roi.window(level.shape), roi.mask(level.shape)
+            wanted = BlobFilter(max(threshold, BODY_SHARE * look.contrast), 0.05 * look.area, np.inf, most=1)
+            for image in stack:
+                difference = preparation.compare(level[window], image[window])
+                found.append(find_blobs(cv2.bitwise_and(difference, mask), wanted))
         blobs = np.concatenate(found)
         if not len(blobs):
-            return look
+            return look, False
         mass = blobs["area"] * blobs["contrast"]
         typical = blobs[mass >= 0.5 * np.quantile(mass, 0.75)]
         look = Look(*(float(np.median(typical[name])) for name in ("area", "contrast", "length")))
-    return look
+    return look, True
 
 
-def _find_spots(level: Grey, roi: ROI, look: Look, threshold: float) -> Grey:
+def find_spots(level: Grey, roi: ROI, look: Look, threshold: float) -> Grey:
     """Return 255 where the background itself holds what looks like an animal, in the window of `roi`."""
     size = int(1.3 * look.length) | 1
     margin = size

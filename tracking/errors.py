@@ -31,3 +31,7 @@ class ResultFileError(TrackingError, ValueError):
 
 class EmptyRecordingError(TrackingError, ValueError):
     """There are no frames to track in."""
+
+
+class DetectorError(TrackingError, RuntimeError):
+    """A detector from outside cannot be loaded, or gives something else than points."""

@@ -91,3 +91,12 @@ def test_the_benchmark_of_the_store_finds_a_wrong_frame():
     for number in (0, 1, 1199, 65_535):
         mark(image, number)
         assert read_mark(image[:SIDE, : BITS * SIDE]) == number
+
+
+def test_the_benchmark_of_tracking_measures_every_tracker_beside_decoding(tmp_path):
+    video = write_video(tmp_path / "a.mkv", 12)
+    facts = measured("tracking", str(video), "--frames", "6", "--only", "whole frame")
+    assert [row["regions"] for row in facts["rows"]] == ["whole frame, grey", "whole frame, colour"]
+    for row in facts["rows"]:
+        assert row["decode_ms"] > 0
+        assert {"archive_of_ethoscope", "adaptive_fps", "difference_of_decode"} <= set(row)

@@ -23,7 +23,7 @@ COMMANDS = (
     *("cameras", "doctor", "rig", "camera"),
     *("demo", "record", "import", "info", "frame", "cut", "convert", "export-video", "export-tiff"),
     *("timecodes", "extra"),
-    *("track", "plot", "export", "verify", "repair"),
+    *("track", "trackers", "plot", "export", "verify", "repair"),
 )
 
 

@@ -44,7 +44,7 @@ def test_animals_that_walk_rest_leave_and_never_move_are_all_found(light):
         walk(count, (150, 60), (150, 60)),
     ]
     arena = Arena(paths, light=light)
-    points = tracked(arena, [LEFT, RIGHT], ArchiveTracker(ArchiveSettings(light_animals=light)))
+    points = tracked(arena, [LEFT, RIGHT], ArchiveTracker())
     for roi, path in enumerate(paths, 1):
         far = distances(points, roi, path)
         assert len(far) == count
@@ -161,13 +161,13 @@ def test_every_tracker_of_the_table_can_be_made():
 
 
 def test_settings_are_read_from_text_and_wrong_ones_are_told():
-    settings = TRACKERS.get("archive")({"light_animals": "yes", "length": "27.5", "samples": "40"}).settings
-    assert (settings["light_animals"], settings["length"], settings["samples"]) == (True, 27.5, 40)
+    settings = TRACKERS.get("archive")({"polarity": "light", "length": "27.5", "samples": "40"}).settings
+    assert (settings["polarity"], settings["length"], settings["samples"]) == ("light", 27.5, 40)
     with pytest.raises(UnknownNameError, match="did you mean 'samples'"):
         TRACKERS.get("archive")({"sample": "3"})
     for name, value in (
         ("samples", "many"),
-        ("light_animals", "perhaps"),
+        ("polarity", "perhaps"),
         ("length", "long"),
         ("samples", "1"),
     ):

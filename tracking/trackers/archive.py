@@ -11,20 +11,18 @@ import numpy.typing as npt
 from imgstore import Frame, FrameSequence
 from tracking.background import (
     BODY_SHARE,
-    Background,
-    Preparation,
+    POLARITIES,
+    Learnt,
     Progress,
-    learn_background,
-    learn_preparation,
+    learn,
     sample_frames,
 )
 from tracking.detect import BlobFilter, Blobs, find_blobs
-from tracking.errors import SettingsError
 from tracking.link import LOST, Choices, PathCosts, PathFinder
 from tracking.points import Points, Status, new_points
 from tracking.roi import ROI
-from tracking.settings import parse_settings
-from tracking.trackers.base import Detections
+from tracking.settings import check_settings, setting
+from tracking.trackers.base import Detections, TrackerKind
 
 Grey = npt.NDArray[np.uint8]
 
@@ -36,32 +34,29 @@ _SPEED = 10.0  # body lengths per second
 
 @dataclass(frozen=True, slots=True)
 class ArchiveSettings:
-    """Settings of the archive tracker.
+    """Settings of the archive tracker."""
 
-    Attributes
-    ----------
-    samples : frames from which the background is learnt, 3 or more.
-    share : of the samples that may show an animal in one place for the background to be clean, 0.5 to 0.95.
-    light_animals : whether animals are lighter than the background.
-    length : of an animal, pixels; 0 to learn it.
-    candidates : blobs per region and frame among which the path chooses, 1 or more.
-    """
-
-    samples: int = 60
-    share: float = 0.8
-    light_animals: bool = False
-    length: float = 0.0
-    candidates: int = 4
+    samples: int = setting(
+        60, "frames, spread over the recording, from which the background is learnt", unit="frames", least=3
+    )
+    share: float = setting(
+        0.8,
+        "of the samples that may show an animal in one place for the background to be clean",
+        least=0.5,
+        most=0.95,
+    )
+    polarity: str = setting(
+        "auto",
+        "whether animals are dark or light on their background, or either; auto learns it",
+        choices=POLARITIES,
+    )
+    length: float = setting(0.0, "length of an animal; 0 to learn it", unit="px", least=0)
+    candidates: int = setting(
+        4, "blobs per region and frame among which the path chooses", unit="blobs", least=1, most=32
+    )
 
     def __post_init__(self) -> None:
-        if self.samples < 3:
-            raise SettingsError(f"samples is 3 or more, got {self.samples}")
-        if not 0.5 <= self.share <= 0.95:
-            raise SettingsError(f"share is between 0.5 and 0.95, got {self.share}")
-        if self.length < 0 or self.candidates < 1:
-            raise SettingsError(
-                f"length is 0 or more and candidates 1 or more, got {self.length} and {self.candidates}"
-            )
+        check_settings(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +67,7 @@ class _Area:
     window: tuple[slice, slice]
     mask: Grey
     spots: Grey
+    wanted: BlobFilter
 
 
 class ArchiveTracker:
@@ -88,10 +84,12 @@ class ArchiveTracker:
 
     def __init__(self, settings: ArchiveSettings | None = None) -> None:
         self._settings = settings or ArchiveSettings()
-        self._preparation = Preparation()
-        self._background: Background | None = None
+        self._learnt: Learnt | None = None
+        self._lit: tuple[int, Grey] = (
+            -1,
+            np.empty((0, 0), np.uint8),
+        )  # the background in the light of a slot
         self._areas: list[_Area] = []
-        self._filter = BlobFilter(0, 0, 0)
         self._finder: PathFinder | None = None
         self._waiting: deque[list[Blobs]] = deque()  # candidates of the frames that are not decided
         self._decided = 0
@@ -99,30 +97,31 @@ class ArchiveTracker:
     @property
     def settings(self) -> Mapping[str, object]:
         """Settings, and the look of the animals once it is learnt."""
-        learnt = self._background.look._asdict() if self._background else {}
-        return {**asdict(self._settings), "learnt": learnt}
+        return {**asdict(self._settings), "learnt": self._learnt.facts if self._learnt else {}}
 
     def prepare(self, frames: FrameSequence, rois: list[ROI], progress: Progress | None = None) -> Grey:
         """Learn the background from samples; return it."""
         settings = self._settings
-        light = settings.light_animals
-        areas = [(roi, roi.window(frames.spec.shape), roi.mask(frames.spec.shape)) for roi in rois]
         samples = sample_frames(frames, settings.samples, progress)
-        self._preparation = learn_preparation(samples, light_animals=light)
-        stack = np.stack([self._preparation.apply(image) for image in samples])
-        background = learn_background(stack, rois, share=settings.share, length=settings.length or None)
-        look = background.look
-        self._background = background
-        self._areas = [_Area(roi, window, mask, background.spots[window]) for roi, window, mask in areas]
-        self._filter = BlobFilter(
-            threshold=max(background.threshold, BODY_SHARE * look.contrast),
-            smallest=0.15 * look.area,
-            largest=6 * look.area,
-            most=settings.candidates,
+        learnt = learn(
+            samples, rois, polarity=settings.polarity, share=settings.share, length=settings.length
         )
+        background, look = learnt.background, learnt.background.look
+        self._learnt, self._lit = learnt, (0, learnt.lit(0))
+        self._areas = []
+        for roi, threshold in zip(rois, background.thresholds, strict=True):
+            window = roi.window(background.image.shape)
+            wanted = BlobFilter(
+                threshold=max(threshold, BODY_SHARE * look.contrast),
+                smallest=0.15 * look.area,
+                largest=6 * look.area,
+                most=settings.candidates,
+            )
+            mask = roi.mask(background.image.shape)
+            self._areas.append(_Area(roi, window, mask, background.spots[window], wanted))
         costs = PathCosts(reach=0.3 * look.length, speed=_SPEED * look.length)
         self._finder = PathFinder(len(rois), settings.candidates, costs)
-        return np.asarray(cv2.bitwise_not(background.image) if light else background.image, np.uint8)
+        return learnt.preparation.invert(background.image)
 
     def update(self, frame: Frame) -> Points:
         """Find candidates in the frame; return the points of the frames that are now decided."""
@@ -130,12 +129,12 @@ class ArchiveTracker:
 
     def detect(self, frame: Frame) -> Detections:
         """Return what differs from the background; nothing is remembered."""
-        background, _ = self._prepared()
-        image = self._preparation.apply(frame.image)
-        difference = cv2.subtract(background.image, image)
+        learnt, _ = self._prepared()
+        image = learnt.preparation.apply(frame.image)
+        difference = learnt.preparation.compare(self._background_at(frame.time), image)
         found = []
         for area in self._areas:
-            blobs = find_blobs(cv2.bitwise_and(difference[area.window], area.mask), self._filter, area.spots)
+            blobs = find_blobs(cv2.bitwise_and(difference[area.window], area.mask), area.wanted, area.spots)
             blobs["x"] += area.window[1].start
             blobs["y"] += area.window[0].start
             found.append(blobs)
@@ -156,14 +155,22 @@ class ArchiveTracker:
         """Return the points of the last frames."""
         return self._points(self._prepared()[1].finish())
 
-    def _prepared(self) -> tuple[Background, PathFinder]:
-        if self._background is None or self._finder is None:
+    def _prepared(self) -> tuple[Learnt, PathFinder]:
+        if self._learnt is None or self._finder is None:
             raise RuntimeError("call prepare before update")
-        return self._background, self._finder
+        return self._learnt, self._finder
+
+    def _background_at(self, time: float) -> Grey:
+        """Return the background in the light of that time; the last one is kept, since times are near."""
+        learnt, _ = self._prepared()
+        slot = learnt.slot(time)
+        if slot != self._lit[0]:
+            self._lit = (slot, learnt.lit(slot))
+        return self._lit[1]
 
     def _look_costs(self, blobs: Blobs) -> npt.NDArray[np.float64]:
         """Return how little blobs look like the animals of this recording."""
-        look = self._prepared()[0].look
+        look = self._prepared()[0].background.look
         area = np.log(blobs["area"] / look.area) / _AREA_SPREAD
         contrast = np.log(np.maximum(blobs["contrast"], 1) / look.contrast) / _CONTRAST_SPREAD
         return np.asarray(0.5 * (area**2 + contrast**2) + _ALWAYS_THERE * blobs["marked"])
@@ -190,6 +197,9 @@ class ArchiveTracker:
         return np.concatenate(tables)
 
 
-def open_archive(settings: Mapping[str, object]) -> ArchiveTracker:
-    """Return an archive tracker with these settings; see `ArchiveSettings`."""
-    return ArchiveTracker(parse_settings(ArchiveSettings, settings))
+ARCHIVE = TrackerKind(
+    ArchiveSettings,
+    ArchiveTracker,
+    causal=False,
+    summary="recordings: looks at all of one before it starts, finds animals that never move",
+)
