@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgstore import FrameSequence, Image, ensure_grayscale
-from tracking.detect import BlobFilter, find_blobs
+from tracking.detect import BlobFilter, Blobs, find_blobs
 from tracking.errors import EmptyRecordingError
 from tracking.lighting import Lighting, learn_lighting
 from tracking.roi import ROI
@@ -22,11 +22,16 @@ Progress = Callable[[int, int], None]
 
 _MOST_BYTES = 400 << 20
 LEAST_THRESHOLD = 10  # grey levels; codecs change still pixels by less
-NOISE_FACTOR = 5
+NOISE_FACTOR = 6  # standard deviations
 _SAME_LIGHT = 0.03  # share by which brightness may differ unnoticed
 _LIGHTED = 0.25  # of a region's longer side: what differs over more than that is light, not an animal
 _POLARITY_PIXELS = 256  # of a region's longer side: enough to see whether animals are dark or light
 _POLARITY_SAMPLES = 20
+_STILL = 0.8  # of the samples that show a pixel at its stillest ...
+_STILL_TO_DEVIATION = 1.79  # ... and what makes their mean deviation a standard deviation, if it is normal
+_TRAVELLED = 4.0  # times its area: what has gone over that much has been seen beside where it was
+_GUESSES = (0.05, 0.1, 0.2)  # length of an animal as a share of its region, the likeliest first
+_MOST_GUESSED = 30  # regions
 _BOTH = 0.2  # of what moves, for animals to be dark in some regions and light in others
 
 BODY_SHARE = 0.35
@@ -243,40 +248,41 @@ def _brightness(grey: Grey) -> float:
 def learn_polarity(stack: Grey, rois: list[ROI]) -> Polarity:
     """Return what moves in the regions: what is dark, what is light, or here this and there that.
 
-    What counts is over how many pixels something dark, or light, has been at some time: an animal that leaves
-    uncovers one place, but shows itself in many.
+    Where something comes and goes, one of the two levels that a pixel has is that of its surroundings, and
+    the other is the animal's.
 
     Parameters
     ----------
     stack : samples that are not inverted, shape (n, rows, columns).
     rois : where animals are.
     """
-    swept = np.array([_swept(stack, roi) for roi in rois])
-    dark, light = swept.T
-    total = swept.sum() or 1.0
-    darker, lighter = (swept[side].sum() / total for side in (dark > 2 * light, light > 2 * dark))
+    moved = np.array([_moved_levels(stack, roi) for roi in rois])
+    dark, light = moved.T
+    total = moved.sum() or 1.0
+    darker, lighter = (moved[side].sum() / total for side in (dark > 2 * light, light > 2 * dark))
     if min(darker, lighter) > _BOTH:
         return Polarity.EITHER
     return Polarity.LIGHT if light.sum() > dark.sum() else Polarity.DARK
 
 
-def _swept(stack: Grey, roi: ROI) -> tuple[float, float]:
-    """Return how much dark and how much light has been in a region that is not there usually."""
+def _moved_levels(stack: Grey, roi: ROI) -> tuple[float, float]:
+    """Return how much darker and how much lighter than what is around it is what comes and goes."""
     (rows, columns), mask = roi.window(stack.shape[1:]), roi.mask(stack.shape[1:])
     step = max(1, roi.longest_axis // _POLARITY_PIXELS)
     part = stack[:: max(1, len(stack) // _POLARITY_SAMPLES), rows, columns][:, ::step, ::step]
-    inside = mask[::step, ::step] > 0
-    usual = np.partition(part, len(part) // 2, axis=0)[len(part) // 2].astype(np.float32)
+    usual = np.partition(part, len(part) // 2, axis=0)[len(part) // 2]
     least = max(LEAST_THRESHOLD, NOISE_FACTOR * _noise(part))
     side = int(_LIGHTED * max(usual.shape)) | 1
-    darkest, lightest = np.zeros_like(usual), np.zeros_like(usual)
+    low, high = np.zeros(usual.shape, np.float32), np.zeros(usual.shape, np.float32)
     for image in part:
-        darker = usual - image
-        darker -= cv2.blur(darker, (side, side))  # light that falls on all around is no animal
-        np.maximum(darkest, darker, out=darkest)
-        np.maximum(lightest, -darker, out=lightest)
-    dark, light = (np.maximum(extreme[inside] - least, 0).sum() for extreme in (darkest, lightest))
-    return float(dark), float(light)
+        change = image - usual.astype(np.float32)
+        change -= cv2.blur(change, (side, side))  # light that falls on all around is no animal
+        np.minimum(low, change, out=low)
+        np.maximum(high, change, out=high)
+    there = (mask[::step, ::step] > 0) & (high - low > least)
+    beside = usual.astype(np.float32) - cv2.medianBlur(np.ascontiguousarray(usual), min(side, 255))
+    darker, lighter = -(beside + low)[there], (beside + high)[there]
+    return float((np.maximum(darker, 0) ** 2).sum()), float((np.maximum(lighter, 0) ** 2).sum())
 
 
 def learn_background(
@@ -308,6 +314,8 @@ def learn_background(
     thresholds = tuple(_threshold(stack, roi) for roi in rois)
     guess = length or _guess_length(rois)
     look, moved = _learn_look(stack, level, rois, preparation, thresholds, guess)
+    if not moved and not length:
+        look = _guess_look(level, rois, thresholds)
     spots = np.zeros(level.shape, np.uint8)
     for roi, threshold in zip(rois, thresholds, strict=True):
         window = roi.window(level.shape)
@@ -332,11 +340,13 @@ def _threshold(stack: Grey, roi: ROI) -> float:
 
 
 def _noise(stack: Grey) -> float:
-    """Return the standard deviation of a still pixel over time, grey levels."""
+    """Return the standard deviation of a still pixel over time, grey levels; who passes by does not count."""
     step_y, step_x = (max(1, side // 48) for side in stack.shape[1:])
     some = stack[:, ::step_y, ::step_x].astype(np.int16)
     usual = np.partition(some, len(some) // 2, axis=0)[len(some) // 2]
-    return float(1.4826 * np.median(np.abs(some - usual).mean(axis=0)))
+    kept = max(1, int(_STILL * len(some)))
+    deviation = np.partition(np.abs(some - usual), kept - 1, axis=0)[:kept]
+    return float(_STILL_TO_DEVIATION * np.median(deviation.mean(axis=0)))
 
 
 def _learn_look(
@@ -347,23 +357,49 @@ def _learn_look(
     thresholds: tuple[float, ...],
     length: float,
 ) -> tuple[Look, bool]:
-    """Return the look of what moves most in the regions, and whether anything moves."""
-    look = Look(0.3 * length * length, min(thresholds), length)
+    """Return the look of what moves most, and whether it goes far enough to be seen whole."""
+    look, moved = Look(0.3 * length * length, min(thresholds), length), False
     for _ in range(2):
-        found = []
+        seen: list[Blobs] = []
+        travelled: list[Blobs] = []
         for roi, threshold in zip(rois, thresholds, strict=True):
             window, mask = roi.window(level.shape), roi.mask(level.shape)
-            wanted = BlobFilter(max(threshold, BODY_SHARE * look.contrast), 0.05 * look.area, np.inf, most=1)
+            at = max(threshold, BODY_SHARE * look.contrast)
+            wanted = BlobFilter(at, 0.05 * look.area, np.inf, most=1)
+            swept = np.zeros_like(mask)
+            found = []
             for image in stack:
-                difference = preparation.compare(level[window], image[window])
-                found.append(find_blobs(cv2.bitwise_and(difference, mask), wanted))
-        blobs = np.concatenate(found)
-        if not len(blobs):
+                difference = cv2.bitwise_and(preparation.compare(level[window], image[window]), mask)
+                swept |= np.asarray(difference) > at
+                found.append(find_blobs(difference, wanted))
+            blobs = _massive(np.concatenate(found))
+            seen.append(blobs)
+            if len(blobs) and cv2.countNonZero(swept) > _TRAVELLED * np.median(blobs["area"]):
+                travelled.append(blobs)
+        typical = _massive(np.concatenate(travelled or seen))
+        if not len(typical):
             return look, False
-        mass = blobs["area"] * blobs["contrast"]
-        typical = blobs[mass >= 0.5 * np.quantile(mass, 0.75)]
+        moved = bool(travelled)  # of what has not, only front and back are seen
         look = Look(*(float(np.median(typical[name])) for name in ("area", "contrast", "length")))
-    return look, True
+    return look, moved
+
+
+def _massive(blobs: Blobs) -> Blobs:
+    """Return those blobs that are not much less than the larger ones: no specks."""
+    if not len(blobs):
+        return blobs
+    mass = blobs["area"] * blobs["contrast"]
+    return np.asarray(blobs[mass >= 0.5 * np.quantile(mass, 0.75)])
+
+
+def _guess_look(level: Grey, rois: list[ROI], thresholds: tuple[float, ...]) -> Look:
+    """Return the size that compact spots have in the most regions, where nothing moves that could tell it."""
+    longest, least = max(roi.longest_axis for roi in rois), min(thresholds)
+    looks = [Look(0.3 * (share * longest) ** 2, least, share * longest) for share in _GUESSES]
+    counts = [
+        sum(bool(find_spots(level, roi, look, least).any()) for roi in rois[:_MOST_GUESSED]) for look in looks
+    ]
+    return looks[int(np.argmax(counts))]
 
 
 def find_spots(level: Grey, roi: ROI, look: Look, threshold: float) -> Grey:

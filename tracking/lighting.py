@@ -57,10 +57,10 @@ def learn_lighting(stack: Grey, times: npt.NDArray[np.float64], length: float) -
     tiles = _tile_medians(stack, max(_SMALLEST_TILE, round(_TILE * length)))
     fields = tiles / np.median(tiles, axis=0)
     padded = np.pad(fields, ((_STEADY // 2, _STEADY // 2), (0, 0), (0, 0)), mode="edge")
-    fields = np.median([padded[k : k + len(fields)] for k in range(_STEADY)], axis=0).astype(np.float32)
+    fields = np.median([padded[k : k + len(fields)] for k in range(_STEADY)], axis=0)
     if np.abs(fields - 1).max() < _WORTH:
         return None
-    return Lighting(times, fields)
+    return Lighting(times, fields.astype(np.float32))
 
 
 def _tile_medians(stack: Grey, side: int) -> npt.NDArray[np.float64]:

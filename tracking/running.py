@@ -91,7 +91,7 @@ class RunningBackground:
         self.image = paint_over(self.image, spots)
         self._mean = self.image.astype(np.float32)
 
-    def _carry(self, image: Grey, animal: Grey, free: Grey, share: float) -> None:
+    def _carry(self, image: Grey, animal: Grey, free: cv2.typing.MatLike, share: float) -> None:
         """Let what is under the animal follow the light around it."""
         window = _window_around(animal, _AROUND)
         if window is None:
@@ -117,7 +117,7 @@ class RunningBackground:
         cv2.convertScaleAbs(self._mean, self.image)
 
 
-def _above(difference: cv2.typing.MatLike, noise: float, where: Grey) -> cv2.typing.MatLike:
+def _above(difference: cv2.typing.MatLike, noise: float, where: cv2.typing.MatLike) -> cv2.typing.MatLike:
     _, binary = cv2.threshold(difference, noise, 255, cv2.THRESH_BINARY)
     return cv2.bitwise_and(binary, where)
 

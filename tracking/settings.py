@@ -81,7 +81,7 @@ def setting(
     The dataclass is frozen, and its `__post_init__` calls `check_settings`.
     """
     metadata = {"help": help, "unit": unit, "least": least, "most": most, "choices": tuple(choices)}
-    return cast("T", field(default=default, metadata=metadata))
+    return field(default=default, metadata=metadata)
 
 
 def describe_settings(kind: type[object]) -> list[Setting]:
@@ -172,7 +172,7 @@ def _from_text(kind: type, text: str) -> object | None:
         word = text.lower()
         return True if word in _TRUE else False if word in _FALSE else None
     try:
-        return kind(text)
+        return cast("object", kind(text))
     except ValueError:
         return None
 

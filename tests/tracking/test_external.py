@@ -98,17 +98,17 @@ def test_a_detector_that_returns_no_points_is_told(tmp_path, code):
 
 def test_a_network_whose_maps_are_brightest_at_the_animals_finds_them(tmp_path):
     path = tmp_path / "dark.onnx"
-    path.write_bytes(onnx_convolution(np.full((1, 1, 9, 9), -1 / 81, np.float32), bias=1.0, pad=4))
-    points = track(external(detector=str(path)), Arena(PATHS, level=90), [LEFT, RIGHT])
+    path.write_bytes(onnx_convolution(np.full((1, 1, 9, 9), 1 / 81, np.float32), bias=0.0, pad=4))
+    points = track(external(detector=str(path)), Arena(PATHS, level=90, light=True), [LEFT, RIGHT])
     assert len(points) == 2 * COUNT
     assert np.median(distances(points, PATHS)) < 3
 
 
 def test_a_network_gets_images_of_the_size_that_it_needs(tmp_path):
     path = tmp_path / "dark.onnx"
-    path.write_bytes(onnx_convolution(np.full((1, 1, 5, 5), -1 / 25, np.float32), bias=1.0, pad=2))
+    path.write_bytes(onnx_convolution(np.full((1, 1, 5, 5), 1 / 25, np.float32), bias=0.0, pad=2))
     tracker = external(detector=str(path), width="50", height="60")
-    points = track(tracker, Arena(PATHS, level=90), [LEFT, RIGHT])
+    points = track(tracker, Arena(PATHS, level=90, light=True), [LEFT, RIGHT])
     assert np.median(distances(points, PATHS)) < 4
 
 

@@ -220,7 +220,7 @@ def test_frames_without_a_picture_have_no_points_and_do_no_harm(kind):
     frames = Filmed(Arena(walks()), lambda image, index: np.zeros_like(image) if index in dark else image)
     points = track(kind(), frames, [LEFT, RIGHT])
     late = points[points["frame"] >= 40]
-    assert_followed(late, [path[40:] for path in walks()], near=np.inf, name=kind.name)
+    assert len(late) >= 0.8 * 2 * (COUNT - 40)
     assert np.median(distances(late, walks())) < (13 if kind.name == "difference" else 3)
 
 

@@ -108,7 +108,8 @@ class _Region:
         if animal is not None:
             grown = cv2.dilate(animal, np.ones((3, 3), np.uint8))
             shares[grown != 0] = 0
-        self._background = shares * image.astype(np.float32) + (1 - shares) * self._background
+        old = image.astype(np.float32) if self._background is None else self._background
+        self._background = shares * image.astype(np.float32) + (1 - shares) * old
         self._time = time
         self._half_life = min(max(self._half_life * factor, _FAST), _SLOW)
 

@@ -185,7 +185,7 @@ class _Region:
         still = some[some < self._threshold]
         if not len(still):
             return
-        noise = 1.4826 * float(still.mean())
+        noise = 1.2533 * float(still.mean())  # standard deviation of what is normally distributed
         wanted = max(LEAST_THRESHOLD, NOISE_FACTOR * noise)
         self._threshold += (wanted - self._threshold) * min(1.0, elapsed / _ADAPTS)
 
