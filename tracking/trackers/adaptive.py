@@ -1,7 +1,7 @@
 """One animal per region, live: a background that follows the picture, and a decision in every frame."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import cv2
@@ -19,12 +19,13 @@ from tracking.background import (
     Polarity,
     Preparation,
     Progress,
+    Window,
     find_spots,
     learn,
     sample_frames,
 )
 from tracking.clock import SteadyClock
-from tracking.detect import BlobFilter, Blobs, find_blobs
+from tracking.detect import BLOB, BlobFilter, Blobs, find_blobs
 from tracking.link import PathCosts
 from tracking.points import Points, new_points
 from tracking.roi import ROI
@@ -35,7 +36,7 @@ from tracking.trackers.single import OnePerRegion, stack_blobs
 
 Grey = npt.NDArray[np.uint8]
 
-_EVERY = 0.25  # seconds between two looks at the background of a region
+_EVERY = 1.0  # seconds after which a region learns again
 _AREA_SPREAD = 0.6  # how much an animal differs from its typical look, as logarithms
 _CONTRAST_SPREAD = 0.4
 _ALWAYS_THERE = 3.0  # cost of being part of the background, as stains are too
@@ -133,7 +134,6 @@ class _Region:
         self._threshold = threshold
         self._half_life = settings.fastest
         self._last: np.void | None = None
-        self._unseen = 0.0
         self._wanted = self.model.wanted(threshold, settings.candidates)
 
     def detect(self, image: Grey) -> Blobs:
@@ -144,14 +144,10 @@ class _Region:
         blobs["y"] += self.window[0].start
         return blobs
 
-    def remember(self, blob: np.void | None, elapsed: float, *, sure: bool) -> None:
-        """Take which candidate the animal was, None if it was not seen."""
-        self._unseen = 0.0 if blob is not None else self._unseen + elapsed
-        if blob is not None:
-            self._last = blob
-        elif self._unseen > _REMEMBERED:
-            self._last = None
-        if sure and blob is not None and self.model.known:
+    def learn(self, blob: np.void | None, elapsed: float, *, sure: bool) -> None:
+        """Take where the animal was last, None if nobody knows, and whether it is that beyond doubt."""
+        self._last = blob
+        if blob is not None and sure and self.model.known:
             self.model.learn(blob, elapsed)
         change = 2.0 ** ((1 if sure else -1) * elapsed / _ADAPTS)
         low, high = self._settings.fastest, self._settings.slowest
@@ -220,7 +216,12 @@ class AdaptiveTracker:
         self._learnt: Learnt | None = None
         self._preparation = Preparation()
         self._regions: list[_Region] = []
-        self._due = np.empty(0)  # seconds since the background of each region has followed
+        self._windows: list[Window] = []
+        self._looks = np.empty(
+            (0, 3)
+        )  # of each region area and contrast of the animal, and whether it is known
+        self._due = np.empty(0)  # seconds since each region has learnt
+        self._sightings = _Sightings(0)
         self._clock = SteadyClock()
         self._link: OnePerRegion | None = None
         self._rest = _Rest(0)
@@ -245,6 +246,11 @@ class AdaptiveTracker:
             _Region(roi, learnt, lit, threshold, settings)
             for roi, threshold in zip(rois, background.thresholds, strict=True)
         ]
+        self._windows = [region.window for region in self._regions]
+        self._looks = np.array(
+            [(*region.model.look[:2], region.model.known) for region in self._regions], float
+        )
+        self._sightings = _Sightings(len(rois))
         self._due = np.linspace(0, _EVERY, len(rois), endpoint=False)  # not all in the same frame
         costs = PathCosts(reach=0.3 * length, speed=_SPEED * length)
         self._link = OnePerRegion([roi.number for roi in rois], settings.candidates, costs)
@@ -256,14 +262,13 @@ class AdaptiveTracker:
         if self._link is None:
             raise RuntimeError("call prepare before update")
         elapsed = self._clock.advance(frame.time)
-        image = self._preparation.apply(frame.image)
-        table = stack_blobs(
-            [region.detect(image[region.window]) for region in self._regions], self._settings.candidates
-        )
+        images = self._preparation.apply_in(frame.image, self._windows)
+        found = [region.detect(image) for region, image in zip(self._regions, images, strict=True)]
+        table = stack_blobs(found, self._settings.candidates)
         costs = self._costs(table)
         choices, points = self._link.choose(table, costs, frame.time)
-        self._learn(table, costs, choices, elapsed)
-        self._follow(image, elapsed)
+        self._sightings.take(table, costs, choices, elapsed)
+        self._follow(images, elapsed)
         return points
 
     def finish(self) -> Points:
@@ -272,32 +277,50 @@ class AdaptiveTracker:
 
     def _costs(self, table: Blobs) -> npt.NDArray[np.float64]:
         """Return how little candidates look like the animals of their regions; infinite where none is."""
-        looks = np.array([region.model.look for region in self._regions])
-        known = np.array([region.model.known for region in self._regions])
         there = table["area"] > 0
-        area = np.log(np.maximum(table["area"], 1) / looks[:, :1]) / _AREA_SPREAD
-        contrast = np.log(np.maximum(table["contrast"], 1) / looks[:, 1:2]) / _CONTRAST_SPREAD
-        costs = np.where(known[:, None], 0.5 * (area**2 + contrast**2), 1.0)
+        area = np.log(np.maximum(table["area"], 1) / self._looks[:, :1]) / _AREA_SPREAD
+        contrast = np.log(np.maximum(table["contrast"], 1) / self._looks[:, 1:2]) / _CONTRAST_SPREAD
+        costs = np.where(self._looks[:, 2:] > 0, 0.5 * (area**2 + contrast**2), 1.0)
         costs += _ALWAYS_THERE * table["marked"] + _RESTING * self._rest.resting(table)
         return np.asarray(np.where(there, costs, np.inf))
 
-    def _learn(
+    def _follow(self, images: Sequence[Grey], elapsed: float) -> None:
+        """Let those regions learn for which it is time: in each frame some, so that none takes long."""
+        self._due += elapsed
+        for place in np.flatnonzero(self._due >= _EVERY).tolist():
+            region, since = self._regions[place], float(self._due[place])
+            blob = self._sightings.last(place)
+            region.learn(blob, since, sure=bool(self._sightings.sure[place]))
+            if blob is not None and self._rest.move(place, blob, since) and not region.model.known:
+                region.model.begin(blob)
+            region.follow(images[place], since)
+            self._looks[place] = (*region.model.look[:2], region.model.known)
+            self._due[place] = 0.0
+
+
+class _Sightings:
+    """Where the animals were seen last, when, and whether beyond doubt."""
+
+    def __init__(self, regions: int) -> None:
+        self._blobs = np.zeros(regions, BLOB)
+        self._unseen = np.full(regions, np.inf)  # seconds
+        self.sure = np.zeros(regions, bool)
+
+    def take(
         self, table: Blobs, costs: npt.NDArray[np.float64], choices: npt.NDArray[np.intp], elapsed: float
     ) -> None:
+        """Take what was chosen in a frame."""
+        rows = np.flatnonzero(choices >= 0)
+        self._unseen += elapsed
+        self._unseen[rows] = 0.0
+        self._blobs[rows] = table[rows, choices[rows]]
         alone = (costs < np.inf).sum(axis=1) == 1
-        for place, (region, choice) in enumerate(zip(self._regions, choices, strict=True)):
-            blob = table[place, choice] if choice >= 0 else None
-            sure = blob is not None and alone[place] and costs[place, choice] < _SURE
-            region.remember(blob, elapsed, sure=bool(sure))
-            if blob is not None and self._rest.move(place, blob, elapsed) and not region.model.known:
-                region.model.begin(blob)
+        self.sure[:] = False
+        self.sure[rows] = alone[rows] & (costs[rows, choices[rows]] < _SURE)
 
-    def _follow(self, image: Grey, elapsed: float) -> None:
-        self._due += elapsed
-        for place in np.flatnonzero(self._due >= _EVERY):
-            region = self._regions[place]
-            region.follow(image[region.window], float(self._due[place]))
-            self._due[place] = 0.0
+    def last(self, region: int) -> np.void | None:
+        """Return the blob that the animal was; None if that is too long ago to go by."""
+        return self._blobs[region].copy() if self._unseen[region] <= _REMEMBERED else None
 
 
 class _Rest:

@@ -130,11 +130,12 @@ class ArchiveTracker:
     def detect(self, frame: Frame) -> Detections:
         """Return what differs from the background; nothing is remembered."""
         learnt, _ = self._prepared()
-        image = learnt.preparation.apply(frame.image)
-        difference = learnt.preparation.compare(self._background_at(frame.time), image)
+        background = self._background_at(frame.time)
+        images = learnt.preparation.apply_in(frame.image, [area.window for area in self._areas])
         found = []
-        for area in self._areas:
-            blobs = find_blobs(cv2.bitwise_and(difference[area.window], area.mask), area.wanted, area.spots)
+        for area, image in zip(self._areas, images, strict=True):
+            difference = learnt.preparation.compare(background[area.window], image)
+            blobs = find_blobs(cv2.bitwise_and(difference, area.mask), area.wanted, area.spots)
             blobs["x"] += area.window[1].start
             blobs["y"] += area.window[0].start
             found.append(blobs)

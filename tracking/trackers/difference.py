@@ -80,7 +80,7 @@ class DifferenceTracker:
         self._areas: list[_Area] = []
         self._link: OnePerRegion | None = None
         self._clock = SteadyClock()
-        self._before: deque[tuple[float, Grey]] = deque()  # the first one is that to compare with
+        self._before: deque[tuple[float, list[Grey]]] = deque()  # the first one is that to compare with
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -112,11 +112,10 @@ class DifferenceTracker:
             raise RuntimeError("call prepare before update")
         preparation = self._learnt.preparation
         self._clock.advance(frame.time)
-        image = preparation.apply(frame.image)
-        before = self._before_now(image)
+        images = preparation.apply_in(frame.image, [area.window for area in self._areas])
         found = []
-        for area in self._areas:
-            change = preparation.compare(before[area.window], image[area.window])
+        for area, before, image in zip(self._areas, self._before_now(images), images, strict=True):
+            change = preparation.compare(before, image)
             blobs = find_blobs(cv2.bitwise_and(change, area.mask), area.wanted)
             blobs["x"] += area.window[1].start
             blobs["y"] += area.window[0].start
@@ -129,8 +128,8 @@ class DifferenceTracker:
         """Return nothing: every frame was decided at once."""
         return new_points()
 
-    def _before_now(self, image: Grey) -> Grey:
-        """Return the latest image that is at least `interval` old, or the oldest there is; keep that of now.
+    def _before_now(self, images: list[Grey]) -> list[Grey]:
+        """Return the latest images that are `interval` old, or else the oldest; keep those of now.
 
         Of fast cameras not every image is kept, so that memory is bounded.
         """
@@ -138,7 +137,7 @@ class DifferenceTracker:
         while len(self._before) > 1 and now - self._before[1][0] >= interval:
             self._before.popleft()
         if not self._before or now - self._before[-1][0] >= interval / _KEPT:
-            self._before.append((now, image))
+            self._before.append((now, images))
         return self._before[0][1]
 
 
