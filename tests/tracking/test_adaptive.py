@@ -1,14 +1,16 @@
 """The adaptive tracker: still animals, changing light, stains, clocks; and the background under it."""
 
 import gzip
+from itertools import islice
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from imgstore import open_video
 from tests.tracking.arenas import Arena, walk
 from tests.tracking.test_trackers import LEFT, RIGHT, Filmed, distances, rectangle, track
-from tracking import Status, open_results, retrack
+from tracking import Status, open_layout
 from tracking.clock import SteadyClock
 from tracking.running import RunningBackground
 from tracking.trackers.adaptive import AdaptiveSettings, AdaptiveTracker
@@ -188,20 +190,17 @@ def test_a_clock_goes_on_whatever_the_times_do():
     assert clock.now == pytest.approx(3.5)
 
 
-@pytest.mark.parametrize("start", ["recording", "first"])
-def test_the_real_flies_are_found_live(data, tmp_path, start):
-    done = retrack(
-        data / "arena_10x2.mp4",
-        layout="sleep-monitor-20tube",
-        tracker="adaptive",
-        settings={"start": start},
-        out=tmp_path / "a.tracks.h5",
-    )
+def test_the_real_flies_are_found_live(data):
+    with open_video(data / "arena_10x2.mp4") as video:
+        rois = open_layout("sleep-monitor-20tube").find(video[0].image).rois
+        tracker = live()
+        tracker.prepare(video, rois)
+        points = np.concatenate([tracker.update(frame) for frame in islice(video, 600)])
     with gzip.open(data / "arena_10x2_truth_first_half.csv.gz", "rt") as file:
         truth = pd.read_csv(file)
-    with open_results(done.path) as results:
-        points = pd.DataFrame(results.points)
-    both = truth[truth["valid"] == 1].merge(points, on=["roi", "frame"], how="left")
+    both = truth[truth["valid"] == 1].merge(pd.DataFrame(points), on=["roi", "frame"], how="left")
     far = np.hypot(both["x"] - both["x_abs"], both["y"] - both["y_abs"])
     assert (far < 10).mean() >= 0.97
     assert far.median() <= 1.1
+    still = both[both["roi"].isin((3, 7))]
+    assert still["x"].notna().all()

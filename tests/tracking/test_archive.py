@@ -77,6 +77,26 @@ def test_a_change_of_light_loses_no_animal(light):
         assert far.max() < 4
 
 
+def test_light_that_moves_over_the_arena_loses_no_animal():
+    count = 240
+    paths = [walk(count, (20, 60), (80, 70)), walk(count, (150, 60), (150, 60))]
+    arena, slope = Arena(paths), np.linspace(-1, 1, 200)
+
+    class Sunny(Lit):
+        """Light that goes from left to right."""
+
+        def __getitem__(self, index):
+            frame = self._arena[index]
+            lit = frame.image * (1 + 0.35 * slope * np.cos(np.pi * index / count))
+            return Frame(np.clip(lit, 0, 255).astype(np.uint8), index, index, frame.time)
+
+    points = tracked(Sunny(arena, [1.0]), [LEFT, RIGHT])
+    for roi, path in enumerate(paths, 1):
+        far = distances(points, roi, path)
+        assert len(far) == count
+        assert far.max() < 3
+
+
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])
 def test_pixels_of_any_depth_are_tracked(dtype):
     path = walk(100, (20, 60), (80, 70))

@@ -3,8 +3,9 @@
 Per region and frame: crop, a Gaussian blur whose kernel grows with the region, inversion, scaling to a mean
 of 128, masking; the difference from a float background; contours; three features of each and how likely they
 are among the last thousand; the centre of mass; the update of the background. As there, arrays are made
-anew in every step, and regions are done one after the other. Of the cases in which ethoscope gives up it
-knows only that of nothing to see, so its positions are not to be compared.
+anew in every step, and regions are done one after the other. It is leaner than ethoscope itself: the Gaussian
+blur, the same in both, is a quarter of its time, but 13 % in a profile of ethoscope. Of the cases in which
+ethoscope gives up it knows only that of nothing to see, so its positions are not to be compared.
 """
 
 import math
