@@ -232,7 +232,7 @@ def learn_preparation(samples: Image) -> Preparation:
 
 
 def sample_frames(
-    frames: FrameSequence, most: int, progress: Progress | None = None, *, first: int | None = None
+    frames: FrameSequence, most: int, progress: Progress | None = None, *, seconds: float = math.inf
 ) -> Samples:
     """Return frames spread evenly over a recording.
 
@@ -241,7 +241,7 @@ def sample_frames(
     frames : the recording.
     most : how many images at most.
     progress : called after each.
-    first : of how many frames at the beginning; None for all.
+    seconds : from how much of its beginning; infinity for all.
 
     Raises EmptyRecordingError if there are no frames.
     """
@@ -250,14 +250,15 @@ def sample_frames(
         raise EmptyRecordingError("; ".join(["the recording holds no frames", *problems]))
     shape, dtype = (frames.spec.rows, frames.spec.columns), frames.spec.dtype
     room = max(3, _MOST_BYTES // (math.prod(shape) * dtype.itemsize))
-    count = min(len(frames), first or len(frames))
+    times = np.asarray(frames.times, np.float64)
+    count = len(frames) - int((times - times[0] >= seconds).sum())
     indices = np.linspace(0, count - 1, min(most, room, count)).astype(int)
     images = np.empty((len(indices), *shape), dtype)
     for place, index in enumerate(indices):
         images[place] = ensure_grayscale(frames[int(index)].image)
         if progress is not None:
             progress(place + 1, len(indices))
-    return Samples(images, np.asarray(frames.times[indices], np.float64))
+    return Samples(images, times[indices])
 
 
 def _brightness(image: Image, scale: float) -> float:

@@ -19,9 +19,9 @@ SMALL = {"shape": (60, 100), "axes": (14, 7)}
 ALL_SMALL = rectangle(1, 0, 0, 99, 59)
 
 
-def live():
+def live(seconds=1.5):
     """A tracker that starts from the first frames, as of a camera."""
-    return AdaptiveTracker(AdaptiveSettings(start="first", samples=30))
+    return AdaptiveTracker(AdaptiveSettings(start="first", first=seconds))
 
 
 def test_an_animal_that_sits_for_hours_is_found_all_the_time_and_when_it_leaves():
@@ -29,7 +29,7 @@ def test_an_animal_that_sits_for_hours_is_found_all_the_time_and_when_it_leaves(
     path = np.concatenate(
         [walk(walks, (15, 15), (60, 40)), walk(sits + walks, (60, 40), (20, 50), rest_until=sits)]
     )
-    points = track(live(), Arena([path], rate=rate, **SMALL), [ALL_SMALL])
+    points = track(live(300), Arena([path], rate=rate, **SMALL), [ALL_SMALL])
     sitting = points[(points["frame"] >= walks) & (points["frame"] < walks + sits)]
     assert len(sitting) >= 0.99 * sits
     assert distances(sitting, [path]).max() < 1.5
@@ -88,7 +88,7 @@ def test_light_that_moves_slowly_leaves_a_sitting_animal_alone():
         Arena([path], rate=1.0),
         lambda image, index: np.clip(image * (1 + 0.3 * slope * index / 300), 0, 255).astype(np.uint8),
     )
-    points = track(live(), frames, [LEFT])
+    points = track(live(30), frames, [LEFT])
     assert len(points) > 0.98 * 300
     late = points[points["frame"] > 250]
     assert distances(late, [path]).max() < 2
@@ -104,8 +104,7 @@ def test_a_stain_is_taken_into_the_background_and_the_animal_is_not():
         Arena([path], rate=2.0),
         lambda image, index: (image * stained).astype(np.uint8) if index >= 50 else image,
     )
-    tracker = live()
-    points = track(tracker, frames, [LEFT])
+    points = track(live(15), frames, [LEFT])
     assert distances(points, [path]).max() < 4
     assert len(points) > 0.98 * 250
 
@@ -139,14 +138,9 @@ def test_light_animals_are_told_from_dark_ones():
 def test_a_recording_gives_the_points_that_the_camera_gave():
     arena = Arena([walk(120, (20, 60), (80, 70)), walk(120, (150, 60), (150, 60))])
 
-    class FirstFrames(Filmed):
-        """What a camera has given before tracking starts."""
-
-        def __len__(self):
-            return 30
-
+    first = Arena([path[:30] for path in arena.paths])  # what the camera gives before tracking starts
     tracker = live()
-    tracker.prepare(FirstFrames(arena), [LEFT, RIGHT])
+    tracker.prepare(first, [LEFT, RIGHT])
     now = np.concatenate([tracker.update(frame) for frame in arena])
     assert now.tobytes() == track(live(), arena, [LEFT, RIGHT]).tobytes()
 
@@ -193,7 +187,7 @@ def test_a_clock_goes_on_whatever_the_times_do():
 def test_the_real_flies_are_found_live(data):
     with open_video(data / "arena_10x2.mp4") as video:
         rois = open_layout("sleep-monitor-20tube").find(video[0].image).rois
-        tracker = live()
+        tracker = live(5.0)
         tracker.prepare(video, rois)
         points = np.concatenate([tracker.update(frame) for frame in islice(video, 600)])
     with gzip.open(data / "arena_10x2_truth_first_half.csv.gz", "rt") as file:

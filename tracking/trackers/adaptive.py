@@ -72,6 +72,9 @@ class AdaptiveSettings:
         "or the first frames, as of a camera",
         choices=("recording", "first"),
     )
+    first: float = setting(
+        5.0, "how much the first frames are, with start=first", unit="s", least=0.001, most=86400
+    )
     samples: int = setting(60, "frames from which it is learnt", unit="frames", least=3)
     share: float = setting(0.8, "of these frames that may show an animal in one place", least=0.5, most=0.95)
     candidates: int = setting(
@@ -234,8 +237,8 @@ class AdaptiveTracker:
     def prepare(self, frames: FrameSequence, rois: list[ROI], progress: Progress | None = None) -> Grey:
         """Learn the first background from samples of a recording, or from the first frames; return it."""
         settings = self._settings
-        first = settings.samples if settings.start == "first" else None
-        samples = sample_frames(frames, settings.samples, progress, first=first)
+        seconds = settings.first if settings.start == "first" else math.inf
+        samples = sample_frames(frames, settings.samples, progress, seconds=seconds)
         learnt = learn(
             samples, rois, polarity=settings.polarity, share=settings.share, length=settings.length
         )
