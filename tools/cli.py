@@ -34,6 +34,7 @@ from tools.rig import rig
 from tools.summary import summary
 from tools.timecodes import timecodes
 from tools.track import track
+from tools.trackers import trackers
 from tools.tracks import tracks
 from tools.verify import verify
 from tracking import TrackingError
@@ -63,6 +64,7 @@ for command in (
     timecodes,
     extra,
     track,
+    trackers,
     plot,
     overlay,
     summary,

@@ -2,7 +2,7 @@
 
 import glob
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from tracking import (
     TrackingError,
     TrackPlan,
     Workforce,
+    load_settings,
     open_scheduler,
     open_slurm,
     plan_like,
@@ -82,11 +83,12 @@ def track(
         list[str] | None,
         typer.Option(
             "--set",
-            help="NAME=VALUE of the tracker; may be repeated. archive: light_animals=true, "
-            "length=27 (pixels, 0 to learn it), samples=60 (frames for the background), share=0.8 (of the "
-            "time that an animal may rest in one place), candidates=4, "
-            "animals=1 (in each region; 0 if unknown).",
+            help="NAME=VALUE of the tracker; may be repeated. `ethostore trackers NAME` lists them.",
         ),
+    ] = None,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option("--settings", help="YAML file of settings, lines `name: value`; --set goes before it."),
     ] = None,
     like: Annotated[
         Path | None,
@@ -144,7 +146,10 @@ def track(
         raise typer.BadParameter(
             "--scheduler and --slurm exclude each other: both say where the work is done"
         )
-    given = parse_pairs("--set", settings or [])
+    given = {
+        **(load_settings(settings_file) if settings_file else {}),
+        **parse_pairs("--set", settings or []),
+    }
     found = [] if resumed is not None else _find_sources(sources or [])
     if result_file is not None and len(found) > 1:
         raise typer.BadParameter(f"--out names one file, and there are {len(found)} sources")
@@ -218,8 +223,8 @@ def _one_or_none(sources: list[str] | None, *others: object) -> str | None:
     """Return the only source that goes with --resume, where a recording lies elsewhere by now."""
     if any(others) or len(sources or []) > 1:
         raise typer.BadParameter(
-            "--resume goes on as the run began: it takes no --layout, --tracker, --set, --like or --out, and "
-            "at most one source, where the recording lies elsewhere by now"
+            "--resume goes on as the run began: it takes no --layout, --tracker, --set, --settings, --like or "
+            "--out, and at most one source, where the recording lies elsewhere by now"
         )
     return sources[0] if sources else None
 
@@ -242,7 +247,9 @@ def _find_sources(given: list[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _plan(layout: str | None, tracker: str | None, settings: dict[str, str], like: Path | None) -> TrackPlan:
+def _plan(
+    layout: str | None, tracker: str | None, settings: Mapping[str, object], like: Path | None
+) -> TrackPlan:
     plan = TrackPlan() if like is None else plan_like(like)
     if layout is not None:
         plan = replace(plan, layout=layout, regions=None)

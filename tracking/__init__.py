@@ -6,6 +6,7 @@ from tracking.correct import Correction, find_frames, join_identities, split_ide
 from tracking.errors import (
     ClusterError,
     CorrectionError,
+    DetectorError,
     EmptyRecordingError,
     ImportFileError,
     LayoutError,
@@ -35,6 +36,7 @@ from tracking.results import Event, Results, ResultWriter, RunInfo, open_results
 from tracking.retrack import Retracked, TrackPlan, median_image, plan_like, resume, retrack
 from tracking.roi import ROI, Part
 from tracking.score import Score, score
+from tracking.settings import Setting, describe_settings, dump_settings, load_settings
 from tracking.summary import AnimalSummary, Summary, summarize
 from tracking.targets import find_targets
 from tracking.trackers import TRACKERS, SplitTracker, Tracker
@@ -59,6 +61,7 @@ __all__ = [
     "Correction",
     "CorrectionError",
     "DaskWorkers",
+    "DetectorError",
     "EmptyRecordingError",
     "Event",
     "Export",
@@ -87,6 +90,7 @@ __all__ = [
     "Retracked",
     "RunInfo",
     "Score",
+    "Setting",
     "SettingsError",
     "SplitTracker",
     "Status",
@@ -104,15 +108,18 @@ __all__ = [
     "check_regions",
     "circle_through",
     "compare",
+    "describe_settings",
     "draw",
     "draw_regions",
     "draw_worst",
+    "dump_settings",
     "export",
     "find_frames",
     "find_regions",
     "find_targets",
     "import_tracks",
     "join_identities",
+    "load_settings",
     "measure",
     "median_image",
     "open_layout",

@@ -1,5 +1,6 @@
 """From an image to blobs: what differs from the background, where, how large, how much."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -115,13 +116,13 @@ def measure(looked: Looked, piece: Piece, group: int = 0, parts: int = 1) -> tup
     moments = cv2.moments(weights)
     mass = moments["m00"] or 1.0
     xx, xy, yy = moments["mu20"] / mass, moments["mu11"] / mass, moments["mu02"] / mass
-    half_sum, root = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
+    half_sum, root = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
     return (
         columns.start + moments["m10"] / mass,
         rows.start + moments["m01"] / mass,
-        4 * np.sqrt(half_sum + root),
-        4 * np.sqrt(max(half_sum - root, 0.0)),
-        np.degrees(0.5 * np.arctan2(2 * xy, xx - yy)) % 180 % 180,  # a hair below 0 becomes 180 at first
+        4 * math.sqrt(half_sum + root),
+        4 * math.sqrt(max(half_sum - root, 0.0)),
+        math.degrees(0.5 * math.atan2(2 * xy, xx - yy)) % 180 % 180,  # a hair below 0 becomes 180 at first
         piece.area,
         cv2.minMaxLoc(weights)[1],
         _share(looked.marked, piece),

@@ -62,3 +62,7 @@ class WorkerDiedError(TrackingError, RuntimeError):
 
 class ClusterError(TrackingError, ConnectionError):
     """A cluster cannot be reached."""
+
+
+class DetectorError(TrackingError, RuntimeError):
+    """A detector from outside cannot be loaded, or gives something else than points."""

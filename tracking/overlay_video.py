@@ -194,7 +194,7 @@ class _Painter:
         self._grey = (
             None
             if frames.spec.dtype == np.uint8
-            else learn_preparation(sample_frames(frames, _SAMPLES)).scale
+            else learn_preparation(sample_frames(frames, _SAMPLES).images).scale
         )
 
     def images(self, places: Sequence[int]) -> Generator[Image, None, None]:

@@ -337,7 +337,7 @@ def _check_same(path: Path, said: Mapping[str, object], frames: FrameSequence, c
 
 def median_image(frames: FrameSequence) -> npt.NDArray[np.uint8]:
     """Return the median of some frames spread over a recording, grey: what layouts look at."""
-    samples = sample_frames(frames, _LAYOUT_SAMPLES)
+    samples = sample_frames(frames, _LAYOUT_SAMPLES).images
     scale = learn_preparation(samples).scale
     return to_grey(np.median(samples, axis=0).astype(samples.dtype), scale)
 

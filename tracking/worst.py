@@ -24,7 +24,7 @@ def draw_worst(comparison: Comparison, frames: FrameSequence) -> npt.NDArray[np.
 
     A red ring is where the first has the animal, a blue cross where the second does.
     """
-    scale = learn_preparation(sample_frames(frames, _SAMPLES)).scale
+    scale = learn_preparation(sample_frames(frames, _SAMPLES).images).scale
     tiles = [
         _draw_tile(to_grey(ensure_grayscale(frames[one.index].image), scale), one) for one in comparison.worst
     ]

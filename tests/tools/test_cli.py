@@ -28,18 +28,8 @@ COMMANDS = (
     *("cameras", "doctor", "rig", "camera", "layout"),
     *("demo", "record", "feed", "import", "info", "frame", "cut", "convert", "export-video", "export-tiff"),
     *("timecodes", "extra"),
-    *(
-        "track",
-        "tracks",
-        "plot",
-        "overlay",
-        "summary",
-        "compare",
-        "export",
-        "import-tracks",
-        "verify",
-        "repair",
-    ),
+    *("track", "trackers", "tracks", "plot", "overlay", "summary", "compare", "export"),
+    *("import-tracks", "verify", "repair"),
 )
 
 

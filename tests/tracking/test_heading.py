@@ -72,7 +72,7 @@ def test_a_clock_that_is_set_back_or_unknown_stops_nothing():
 @pytest.mark.parametrize("light", [False, True], ids=["dark", "light"])
 def test_the_intensity_is_that_of_the_recording_and_the_heading_is_in_the_points(light):
     arena = Arena([walk(80, (170, 60), (30, 60))], light=light, level=80)
-    tracker = ArchiveTracker(ArchiveSettings(light_animals=light))
+    tracker = ArchiveTracker(ArchiveSettings(polarity="light" if light else "dark"))
     tracker.prepare(arena, [WHOLE])
     points = np.concatenate([*(tracker.update(frame) for frame in arena), tracker.finish()])
     assert np.abs(points["heading"] - 180).max() < 6

@@ -1,8 +1,8 @@
 """What a tracker does: look at a recording beforehand, take frames in order, give points."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ from tracking.background import Progress
 from tracking.detect import Blobs
 from tracking.points import Points
 from tracking.roi import ROI
+from tracking.settings import parse_settings
+
+Settings = TypeVar("Settings")
 
 
 class Tracker(Protocol):
@@ -70,8 +73,42 @@ class SplitTracker(Tracker, Protocol):
 class TrackerFactory(Protocol):
     """Makes a tracker."""
 
+    @property
+    def settings(self) -> type[object]:
+        """The dataclass of its settings."""
+
+    @property
+    def causal(self) -> bool:
+        """Whether `update` gives the points of a frame at once, so that live frames can be tracked."""
+
+    @property
+    def summary(self) -> str:
+        """What it is good for, in one line."""
+
     def __call__(self, settings: Mapping[str, object], /) -> Tracker:
         """Return a new tracker; settings that are not given are the default ones.
 
         Raises UnknownNameError or SettingsError.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerKind(Generic[Settings]):
+    """A tracker that can be asked for by name.
+
+    Attributes
+    ----------
+    settings : the dataclass of its settings.
+    make : makes one from its settings.
+    causal : whether `update` gives the points of a frame at once.
+    summary : what it is good for, in one line.
+    """
+
+    settings: type[Settings]
+    make: Callable[[Settings], Tracker]
+    causal: bool
+    summary: str
+
+    def __call__(self, settings: Mapping[str, object], /) -> Tracker:
+        """Return a new tracker. Raises UnknownNameError or SettingsError."""
+        return self.make(parse_settings(self.settings, settings))
