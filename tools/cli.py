@@ -4,6 +4,7 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 import imgstore
 from hardware import HardwareError
@@ -39,7 +40,21 @@ from tools.tracks import tracks
 from tools.verify import verify
 from tracking import TrackingError
 
+
+class _Commands(TyperGroup):
+    """The subcommands. One whose reader, `head` say, has enough has done what it was asked."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # Typer's context is Click's
+        """Run a subcommand; Click itself would exit with 1 when a pipe has no reader."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            discard(sys.stdout)
+            return None
+
+
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -104,9 +119,6 @@ def main() -> None:
         app(prog_name="ethostore")
     except (ImgstoreError, HardwareError, TrackingError) as exc:
         _fail(str(exc))
-    except BrokenPipeError:
-        discard(sys.stdout)  # the reader, `head` say, has enough
-        sys.exit(0)
     except OSError as exc:
         _fail(f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc))
     except KeyboardInterrupt:
