@@ -223,8 +223,8 @@ def _one_or_none(sources: list[str] | None, *others: object) -> str | None:
     """Return the only source that goes with --resume, where a recording lies elsewhere by now."""
     if any(others) or len(sources or []) > 1:
         raise typer.BadParameter(
-            "--resume goes on as the run began: it takes no --layout, --tracker, --set, --settings, --like or "
-            "--out, and at most one source, where the recording lies elsewhere by now"
+            "--resume goes on as the run began, without --layout, --tracker, --set, --settings, --like or "
+            "--out, and with one source at most, where the recording lies elsewhere by now"
         )
     return sources[0] if sources else None
 
