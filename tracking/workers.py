@@ -6,7 +6,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import NamedTuple, Protocol
@@ -168,6 +168,7 @@ def _hire(payload: bytes) -> _Worker:
     context = get_context("spawn")  # forked processes would share the decoders' threads
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, payload), daemon=True)
+    resource_tracker.ensure_running()  # which would let the signal through
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # which the new process inherits
     try:
         process.start()

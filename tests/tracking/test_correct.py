@@ -134,7 +134,7 @@ def test_a_correction_that_fails_leaves_the_result_as_it_was(result, monkeypatch
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tracking.correct.append_events", fail)
+    monkeypatch.setattr("tracking.correct.event_rows", fail)
     with pytest.raises(OSError, match="No space"):
         swap_identities(result, 1, 2, roi=1)
     assert result.read_bytes() == before
