@@ -61,7 +61,10 @@ def cameras(
         sys.stdout.write(json_text(_facts(searches)) + "\n")
         return
     found = [camera for search in searches for camera in search.cameras]
-    out.print(_table(found) if found else "no camera was found")
+    if found:
+        show_table(_table(found))
+    else:
+        out.print("no camera was found")
     for search in searches:
         if search.problem:
             out.print(f"{search.kind}: {_problem_text(search)}", markup=False)

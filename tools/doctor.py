@@ -11,7 +11,7 @@ from rich.table import Table
 
 from hardware import LEVELS, CheckResult, CodecSpeed, Level, RecordingPlan, examine
 from imgstore import DEFAULT_FORMAT, FORMATS
-from tools.console import err, json_text, out, size_text
+from tools.console import err, json_text, out, show_table, size_text
 from tools.options import Json, parse_size
 
 _COLOURS: Mapping[Level, str] = {"ok": "green", "unknown": "dim", "warning": "yellow", "problem": "red"}
@@ -65,9 +65,9 @@ def doctor(
 
 def _show(plan: RecordingPlan, speeds: Sequence[CodecSpeed], results: Sequence[CheckResult]) -> None:
     if speeds:
-        out.print(_codec_table(plan, speeds))
+        show_table(_codec_table(plan, speeds))
         out.print()
-    out.print(_result_table(results))
+    show_table(_result_table(results))
     counts = {level: sum(one.level == level for one in results) for level in LEVELS}
     out.print(
         f"\nfor {plan}: {_counted(counts['problem'], 'problem')}, {_counted(counts['warning'], 'warning')}",
@@ -77,9 +77,9 @@ def _show(plan: RecordingPlan, speeds: Sequence[CodecSpeed], results: Sequence[C
 
 def _codec_table(plan: RecordingPlan, speeds: Sequence[CodecSpeed]) -> Table:
     table = Table(box=None, pad_edge=False)
-    table.add_column("format", no_wrap=True)
+    table.add_column("format", no_wrap=True, min_width=max(len(one.format) for one in speeds))
     for name in ("frames/s", "per frame", "per hour"):
-        table.add_column(name, no_wrap=True, justify="right")
+        table.add_column(name, no_wrap=True, min_width=9, justify="right")
     table.add_column("", no_wrap=True, overflow="ellipsis")
     for one in sorted(speeds, key=lambda one: -one.frames_per_s):
         if one.problem:

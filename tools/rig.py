@@ -27,7 +27,7 @@ from hardware import (
     try_cameras,
 )
 from imgstore import ImgstoreError, OutputExistsError, replacing
-from tools.console import json_text, out, show, size_text
+from tools.console import json_text, out, show, show_table, size_text
 from tools.options import Json
 
 _DEFAULT = Path("rig.yaml")
@@ -69,10 +69,10 @@ def check(
     if as_json:
         sys.stdout.write(json_text(_facts(file, read.spec, times, problems)) + "\n")
     elif problems:
-        out.print(_problem_table(problems))
+        show_table(_problem_table(problems))
         out.print(f"{file}: {len(problems)} problem{'' if len(problems) == 1 else 's'}", markup=False)
     elif read.spec is not None and times is not None:
-        out.print(_camera_table(read.spec))
+        show_table(_camera_table(read.spec))
         out.print()
         show(_readable(read.spec, times), as_json=False)
     if problems:

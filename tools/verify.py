@@ -11,7 +11,7 @@ from rich.table import Table
 
 import imgstore
 from imgstore import SEVERITIES, Finding, NotAStoreError, Severity, Verification
-from tools.console import json_text, out, stage_bars
+from tools.console import json_text, out, show_table, stage_bars
 
 _COLOURS: Mapping[Severity, str] = {"error": "red", "warning": "yellow", "note": "dim"}
 _RESULTS = ".h5"
@@ -64,7 +64,7 @@ def _verify(store: Path, fast: bool, workers: int | None) -> Verification:
 
 def _show(found: Verification) -> None:
     if found.findings:
-        out.print(_table(found))
+        show_table(_table(found))
     looked = f"{found.decoded} decoded, " if found.decoded else ""
     counts = ", ".join(f"{found.count(severity)} {severity}s" for severity in SEVERITIES)
     out.print(

@@ -29,6 +29,7 @@ from imgstore.index import Times
 from imgstore.layout import check_plain, sync, write_whole
 from imgstore.metadata import VIDEO_CLASS
 from imgstore.options import AS_STORED, ReadOptions
+from imgstore.scheduling import scheduling_kept
 from imgstore.waiting import POLL_S
 
 GOP = 30
@@ -221,7 +222,8 @@ class VideoWriter:
         )
         try:
             self._stream = _add_stream(self._container, video_format, spec, settings)
-            self._stream.codec_context.open()  # not the container: an MP4 without frames crashes FFmpeg
+            with scheduling_kept():
+                self._stream.codec_context.open()  # not the container: an MP4 without frames crashes FFmpeg
         except (av.FFmpegError, OSError) as exc:
             self._container.close()
             self._file.close()

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 from threading import Event
@@ -122,6 +122,7 @@ class _Crew(Generic[T]):
 def _hire(context: SpawnContext, worker: Worker[T]) -> tuple[Connection, SpawnProcess]:
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, worker), daemon=True)
+    resource_tracker.ensure_running()  # which would let the signal through
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # which the new process inherits
     try:
         process.start()

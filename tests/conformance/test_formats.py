@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import os
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +86,19 @@ def test_frames_at_200_random_offsets_equal_those_read_in_sequence_bit_for_bit(c
     with closing(chunk_format.open_reader(path, chunk_format.kept(spec))) as reader:
         for offset in np.random.default_rng(1).integers(0, 130, 200):
             np.testing.assert_array_equal(reader.read(int(offset)), in_sequence[offset])
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="threads are scheduled in another way here")
+def test_no_format_changes_how_threads_are_scheduled(chunk_format, tmp_path):
+    spec = FrameSpec((64, 64))
+    path = tmp_path / f"000000{chunk_format.suffix}"
+    before = os.sched_getscheduler(0)
+    with closing(chunk_format.open_writer(path, spec, None)) as writer:
+        for place, image in enumerate(numbered_images(spec.shape, 40)):
+            writer.append(image, 1000 + 0.04 * place)
+            assert {os.sched_getscheduler(int(one.name)) for one in Path("/proc/self/task").iterdir()} == {
+                before
+            }
 
 
 def test_flat_grey_levels_come_back_over_the_full_range(chunk_format, tmp_path):

@@ -65,7 +65,7 @@ def change_metadata(path, **changes):
 def limited(code, *arguments, memory=1 << 30):
     """Run code in a process that gets so much memory above what the libraries take; return what it prints."""
     prelude = (
-        "import resource, signal, sys, imgstore, tests.faults.hostile, blosc2\n"
+        "import resource, signal, sys, imgstore, tests.faults.hostile, blosc2, pandas\n"
         "used = 1024 * int(open('/proc/self/status').read().split('VmSize:')[1].split()[0])\n"
         f"resource.setrlimit(resource.RLIMIT_AS, (used + {memory},) * 2)\n"
         "signal.alarm(60)\n"

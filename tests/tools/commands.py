@@ -5,6 +5,7 @@ commands do.
 """
 
 import atexit
+import gc
 import json
 import os
 import socket
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import IO
@@ -59,6 +61,9 @@ def _server() -> socket.socket:
 def _serve(channel: socket.socket) -> None:
     from tools.cli import main
 
+    with suppress(ImportError):
+        import typer._adapters  # noqa: F401  # what the first command would import
+    gc.freeze()  # or the collections of each child copy all that they look at
     while True:
         request, handles, _, _ = socket.recv_fds(channel, _MOST_BYTES, 2)
         if not request:
