@@ -58,7 +58,7 @@ from imgstore.transcode.convert import Converted, convert
 from imgstore.transcode.cut import cut
 from imgstore.transcode.importing import find_images, import_images, import_video, is_picture
 from imgstore.transcode.listing import save_extra, save_timecodes
-from imgstore.transcode.movie import Exported, export_video
+from imgstore.transcode.movie import Exported, encode_video, export_video
 from imgstore.transcode.span import RANGES_BY, RangeBy, find_range
 from imgstore.transcode.tiff import TIFF_COMPRESSIONS, ExportedTiff, TiffCompression, export_tiff
 from imgstore.util import ensure_color, ensure_grayscale
@@ -136,6 +136,7 @@ __all__ = [
     "create",
     "cut",
     "deferred_interrupt",
+    "encode_video",
     "ensure_color",
     "ensure_grayscale",
     "export_tiff",

@@ -27,12 +27,16 @@ class Follower:
     suffix : ending of its chunks, "" if they are folders.
     images : yields the images of the chunk at a path as they come, until the function that it is given says
         that nothing more will.
+    until : asked again and again while it waits; if true, what is not there is not waited for.
     """
 
-    def __init__(self, root: Path, suffix: str, images: FollowChunk) -> None:
+    def __init__(
+        self, root: Path, suffix: str, images: FollowChunk, until: Callable[[], bool] | None = None
+    ) -> None:
         self._root = root
         self._suffix = suffix
         self._images = images
+        self._until = until
 
     def frames(self) -> Iterator[Frame]:
         """Yield all frames, from the first of the store."""
@@ -59,7 +63,8 @@ class Follower:
             return None  # a frame was begun when the writer died
 
     def _writing(self) -> bool:
-        return writer_state(self._root) == "recording"
+        """Say whether more may come that is worth to be waited for."""
+        return writer_state(self._root) == "recording" and not (self._until is not None and self._until())
 
     def _begun(self, chunk: int) -> bool:
         return self._index(chunk) is not None or journal_path(self._root, chunk).exists()

@@ -332,12 +332,17 @@ class StoreReader:
             return local.timestamp()
         return float(time)
 
-    def follow(self) -> Iterator[Frame]:
+    def follow(self, until: Callable[[], bool] | None = None) -> Iterator[Frame]:
         """Yield all frames, those that there are and then each that is appended, until the writer ends.
 
         Of a store that nobody writes these are the frames that it holds.
+
+        Parameters
+        ----------
+        until : called a hundred times a second or so while no frame comes; if it returns True, no more is
+            waited for.
         """
-        for frame in Follower(self._root, self._metadata.suffix, self._follow_chunk).frames():
+        for frame in Follower(self._root, self._metadata.suffix, self._follow_chunk, until).frames():
             self._check_open()
             yield replace(frame, time=frame.time / self._ticks)
 

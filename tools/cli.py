@@ -11,6 +11,7 @@ from hardware import HardwareError
 from imgstore import ImgstoreError
 from tools.camera import camera
 from tools.cameras import cameras
+from tools.compare import compare
 from tools.console import discard, err, perhaps_unheard
 from tools.convert import convert
 from tools.cut import cut
@@ -23,13 +24,19 @@ from tools.extra import extra
 from tools.feed import feed
 from tools.frame import frame
 from tools.import_ import import_
+from tools.import_tracks import import_tracks
 from tools.info import info
+from tools.layout import layout
+from tools.overlay import overlay
 from tools.plot import plot
 from tools.record import record
 from tools.repair import repair
 from tools.rig import rig
+from tools.summary import summary
 from tools.timecodes import timecodes
 from tools.track import track
+from tools.trackers import trackers
+from tools.tracks import tracks
 from tools.verify import verify
 from tracking import TrackingError
 
@@ -72,15 +79,23 @@ for command in (
     timecodes,
     extra,
     track,
+    trackers,
     plot,
+    overlay,
+    summary,
+    compare,
     export,
+    import_tracks,
     verify,
     repair,
 ):
     app.command(command.__name__.strip("_").replace("_", "-"))(command)
 app.add_typer(camera, name="camera")
+app.add_typer(tracks, name="tracks")
 
 app.add_typer(rig, name="rig")
+
+app.add_typer(layout, name="layout")
 
 
 def _version(wanted: bool) -> None:

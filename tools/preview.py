@@ -27,11 +27,15 @@ _START_S = 30.0
 _LOOK_S = 0.05
 
 
+def has_display() -> bool:
+    """Say whether a window can be shown."""
+    named = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return not sys.platform.startswith("linux") or bool(named)
+
+
 def check_display() -> None:
     """Raise typer.BadParameter where no window can be shown."""
-    if sys.platform.startswith("linux") and not (
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    ):
+    if not has_display():
         raise typer.BadParameter(
             "--preview needs a display, and there is none; look at the recording with `ethostore frame`, "
             "or let another program read its live feed (--feed NAME)"

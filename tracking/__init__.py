@@ -1,7 +1,14 @@
 """Frames in, positions out: regions, backgrounds, trackers, result files and what is made of them."""
 
+from tracking.cluster import DaskWorkers, open_scheduler, open_slurm
+from tracking.compare import Agreement, Comparison, ResultSide, TruthSide, compare, read_truth
+from tracking.correct import Correction, find_frames, join_identities, split_identity, swap_identities
 from tracking.errors import (
+    ClusterError,
+    CorrectionError,
+    DetectorError,
     EmptyRecordingError,
+    ImportFileError,
     LayoutError,
     RegionError,
     ResultExistsError,
@@ -9,53 +16,127 @@ from tracking.errors import (
     SettingsError,
     TargetsNotFoundError,
     TrackingError,
+    WorkerDiedError,
 )
-from tracking.export import EXPORTERS, export
+from tracking.export import EXPORTERS, Export, export
+from tracking.importing import IMPORTERS, ImportedTracks, import_tracks
 from tracking.layouts import LAYOUTS, Layout, Regions, open_layout
-from tracking.monitor import TrackSummary, monitor
+from tracking.layouts.check import Problem, check_regions
+from tracking.layouts.finding import draw_regions, find_regions
+from tracking.layouts.written import LayoutFile
+from tracking.live import LiveFrames, track_live
+from tracking.monitor import Monitor, PointSink, Stimulator, StopFlag, TrackSummary
+from tracking.motion import MotionSettings
 from tracking.overlay import draw
+from tracking.overlay_video import open_source_of, save_overlay
 from tracking.points import COLUMNS, POINT, Points, Status
-from tracking.results import Results, ResultWriter, RunInfo, open_results, repair_results
-from tracking.retrack import Retracked, median_image, retrack
-from tracking.roi import ROI
+from tracking.polygons import circle_through
+from tracking.realign import Realignment, realign
+from tracking.results import Event, Results, ResultWriter, RunInfo, open_results, repair_results
+from tracking.retrack import Retracked, TrackPlan, median_image, plan_like, resume, retrack
+from tracking.roi import ROI, Part
 from tracking.score import Score, score
+from tracking.settings import Setting, describe_settings, dump_settings, load_settings
+from tracking.summary import AnimalSummary, Summary, summarize
 from tracking.targets import find_targets
-from tracking.trackers import TRACKERS, Tracker
+from tracking.trackers import TRACKERS, SplitTracker, Tracker
+from tracking.windows import Animal, Bout, Motion, measure
+from tracking.workers import LocalWorkers, Workforce
+from tracking.worst import draw_worst
 
 __all__ = [
     "COLUMNS",
     "EXPORTERS",
+    "IMPORTERS",
     "LAYOUTS",
     "POINT",
     "ROI",
     "TRACKERS",
+    "Agreement",
+    "Animal",
+    "AnimalSummary",
+    "Bout",
+    "ClusterError",
+    "Comparison",
+    "Correction",
+    "CorrectionError",
+    "DaskWorkers",
+    "DetectorError",
     "EmptyRecordingError",
+    "Event",
+    "Export",
+    "ImportFileError",
+    "ImportedTracks",
     "Layout",
     "LayoutError",
+    "LayoutFile",
+    "LiveFrames",
+    "LocalWorkers",
+    "Monitor",
+    "Motion",
+    "MotionSettings",
+    "Part",
+    "PointSink",
     "Points",
+    "Problem",
+    "Realignment",
     "RegionError",
     "Regions",
     "ResultExistsError",
     "ResultFileError",
+    "ResultSide",
     "ResultWriter",
     "Results",
     "Retracked",
     "RunInfo",
     "Score",
+    "Setting",
     "SettingsError",
+    "SplitTracker",
     "Status",
+    "Stimulator",
+    "StopFlag",
+    "Summary",
     "TargetsNotFoundError",
+    "TrackPlan",
     "TrackSummary",
     "Tracker",
     "TrackingError",
+    "TruthSide",
+    "WorkerDiedError",
+    "Workforce",
+    "check_regions",
+    "circle_through",
+    "compare",
+    "describe_settings",
     "draw",
+    "draw_regions",
+    "draw_worst",
+    "dump_settings",
     "export",
+    "find_frames",
+    "find_regions",
     "find_targets",
+    "import_tracks",
+    "join_identities",
+    "load_settings",
+    "measure",
     "median_image",
-    "monitor",
     "open_layout",
     "open_results",
+    "open_scheduler",
+    "open_slurm",
+    "open_source_of",
+    "plan_like",
+    "read_truth",
+    "realign",
     "repair_results",
+    "resume",
     "retrack",
+    "save_overlay",
     "score",
+    "split_identity",
+    "summarize",
+    "swap_identities",
+    "track_live",
 ]

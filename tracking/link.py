@@ -44,7 +44,7 @@ class PathFinder:
     ----------
     regions, candidates : how many regions, and how many candidates at most in each.
     costs : of steps and gaps.
-    lag : frames.
+    lag : frames; 0 to choose in each frame at once, from what is known until then.
     """
 
     def __init__(self, regions: int, candidates: int, costs: PathCosts, *, lag: int = 300) -> None:
@@ -85,7 +85,8 @@ class PathFinder:
         self._seen = seen
         self._total = total - total.min(axis=1, keepdims=True)
         self._back.append(back)
-        return self._decide(self._lag) if len(self._back) >= 2 * self._lag else []
+        due = len(self._back) >= max(1, 2 * self._lag)
+        return self._decide(len(self._back) - self._lag) if due else []
 
     def finish(self) -> list[Choices]:
         """Return choices for all frames that are still undecided."""

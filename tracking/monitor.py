@@ -1,13 +1,65 @@
-"""Frames through a tracker into a result file."""
+"""Frames through a tracker into sinks, with stimulators that react to what is seen."""
 
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from imgstore import FrameSequence, deferred_interrupt, find_gaps
+from imgstore import Frame, deferred_interrupt
 from tracking.background import Progress
-from tracking.results import Event, ResultWriter
+from tracking.blocks import SeenFrame, UnreadFrame, is_split
+from tracking.incidents import Incidents
+from tracking.points import Points
+from tracking.results import Event
 from tracking.trackers import Tracker
+
+T = TypeVar("T")
+
+_TIMES_KEPT = 1 << 16  # frames; no tracker decides later than that
+
+Looked: TypeAlias = Frame | SeenFrame | UnreadFrame
+"""What a source gives: a frame, one in which was looked already, or one that cannot be read."""
+
+
+class StopFlag(Protocol):
+    """Something to ask whether to stop: a `threading.Event`, or anything like it."""
+
+    def is_set(self) -> bool: ...
+
+
+class Stimulator(Protocol):
+    """Reacts to animals. It decides; what it drives is handed to it."""
+
+    def react(self, points: Points, times: npt.NDArray[np.float64]) -> Sequence[Event]:
+        """Look at points that were just decided, and return what was done.
+
+        Parameters
+        ----------
+        points : all of one call of the tracker; `interaction` may be set, nothing else.
+        times : of their frames, shape (n,), seconds.
+        """
+
+
+class PointSink(Protocol):
+    """Takes what was found: a result file, a live drawing."""
+
+    def append(self, frame: Frame | SeenFrame, points: Points) -> None:
+        """Take the next frame, and points that were decided by now, of it or of earlier ones."""
+
+    def append_rest(self, points: Points, *, whole: bool) -> None:
+        """Take the points that were not decided before the frames ended.
+
+        `whole` says whether the recording ended; else the run was cut short.
+        """
+
+    def append_events(self, events: Sequence[Event]) -> None:
+        """Take what happened."""
+
+    def idle(self) -> None:
+        """Do what is due while no frame comes; called a few times a second at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,66 +72,140 @@ class TrackSummary:
     points : how many animals were seen in them.
     found : region number to the share of frames in which its animal was found.
     stopped : whether the run was ended before its last frame.
+    unread : how many frames could not be read.
     """
 
     frames: int
     points: int
     found: dict[int, float]
     stopped: bool
+    unread: int = 0
 
 
-def monitor(
-    frames: FrameSequence,
-    tracker: Tracker,
-    results: ResultWriter,
-    regions: list[int],
-    progress: Progress | None = None,
-) -> TrackSummary:
-    """Track all frames and write what was found; Ctrl-C ends it with everything so far on disk.
+class Monitor:
+    """Runs a tracker over a source of frames.
 
     Parameters
     ----------
-    frames : in order of time.
-    tracker : prepared.
-    results : open; the caller closes it.
+    source : frames in order of time; where it is a generator, the monitor closes it.
     regions : their numbers.
-    progress : called after each frame.
+    tracker : prepared; one that links what was detected, if the source detects.
+    sinks : take points and events; the caller closes them.
+    stimulators : react to points before sinks get them.
+    incidents : makes events of what happened to the frames.
     """
-    seen = 0
-    counts = dict.fromkeys(regions, 0)
-    stopped = False
 
-    def count(points: np.ndarray) -> None:
-        for number in points["roi"]:
-            counts[int(number)] += 1
+    def __init__(
+        self,
+        source: Iterable[Looked],
+        regions: Sequence[int],
+        tracker: Tracker,
+        *,
+        sinks: Sequence[PointSink] = (),
+        stimulators: Sequence[Stimulator] = (),
+        incidents: Incidents | None = None,
+    ) -> None:
+        self._source = source
+        self._regions = list(regions)
+        self._tracker = tracker
+        self._sinks = sinks
+        self._stimulators = stimulators
+        self._incidents = incidents or Incidents()
+        self._times = np.full(_TIMES_KEPT if stimulators else 1, np.nan)
+        self._flags: list[StopFlag] = []
+        self._frames = self._unread = 0
+        self._counts: dict[int, int] = dict.fromkeys(self._regions, 0)
 
-    results.append_events(_missing(frames))
-    with deferred_interrupt() as interrupt:
-        for frame in frames:
-            points = tracker.update(frame)
-            results.append(frame, points)
-            count(points)
-            seen += 1
-            if progress is not None:
-                progress(seen, len(frames))
-            if interrupt.is_set():
-                stopped = True
-                break
-    rest = tracker.finish()
-    results.append_points(rest)
-    count(rest)
-    results.flush()
-    shares = {number: n / seen if seen else 0.0 for number, n in counts.items()}
-    return TrackSummary(seen, sum(counts.values()), shares, stopped)
+    def run(
+        self, progress: Progress | None = None, total: int = 0, stop: StopFlag | None = None
+    ) -> TrackSummary:
+        """Track until the source ends, Ctrl-C, or `stop` is set; what is not decided by then is decided.
+
+        Parameters
+        ----------
+        progress : called after each frame with how many are done and `total`.
+        total : how many frames there are; 0 if nobody knows.
+        stop : asked after each frame.
+
+        Raises whatever the source raises, after what was tracked was handed to the sinks.
+        """
+        with deferred_interrupt() as interrupt, closing_of(iter(self._source)) as frames:
+            self._flags = [interrupt] if stop is None else [interrupt, stop]
+            while (frame := self._next(frames)) is not None:
+                self._take(frame)
+                if progress is not None:
+                    progress(self._frames + self._unread, total)
+                if self._is_asked():
+                    break
+        stopped = self._is_asked()
+        self._finish(whole=not stopped)
+        seen = self._frames
+        shares = {number: count / seen if seen else 0.0 for number, count in self._counts.items()}
+        return TrackSummary(seen, sum(self._counts.values()), shares, stopped, self._unread)
+
+    def idle(self) -> bool:
+        """Let the sinks do what is due, and return whether to end; for sources that wait for a frame."""
+        for sink in self._sinks:
+            sink.idle()
+        return self._is_asked()
+
+    def _is_asked(self) -> bool:
+        return any(flag.is_set() for flag in self._flags)
+
+    def _next(self, frames: Iterator[Looked]) -> Looked | None:
+        try:
+            return next(frames, None)
+        except BaseException:
+            self._finish(whole=False)
+            raise
+
+    def _take(self, frame: Looked) -> None:
+        self._happen(self._incidents.before(frame))
+        if isinstance(frame, UnreadFrame):
+            self._unread += 1
+            return
+        points = self._track(frame)
+        self._times[self._frames % len(self._times)] = frame.time
+        self._frames += 1
+        self._react(points)
+        for sink in self._sinks:
+            sink.append(frame, points)
+
+    def _track(self, frame: Frame | SeenFrame) -> Points:
+        if isinstance(frame, Frame):
+            return self._tracker.update(frame)
+        assert is_split(self._tracker)  # noqa: S101  # else nobody could have looked
+        return self._tracker.link(frame.detections)
+
+    def _finish(self, *, whole: bool) -> None:
+        points = self._tracker.finish()
+        self._react(points)
+        for sink in self._sinks:
+            sink.append_rest(points, whole=whole)
+        if whole:
+            self._happen(self._incidents.rest())
+        self.idle()
+
+    def _react(self, points: Points) -> None:
+        for stimulator in self._stimulators:
+            times = self._times[points["frame"] % len(self._times)]
+            self._happen(stimulator.react(points, times))
+        numbers, counts = np.unique(points["roi"], return_counts=True)
+        for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+            self._counts[number] = self._counts.get(number, 0) + count
+
+    def _happen(self, events: Sequence[Event]) -> None:
+        if events:
+            for sink in self._sinks:
+                sink.append_events(events)
 
 
-def _missing(frames: FrameSequence) -> list[Event]:
-    return [
-        Event(
-            float(frames.times[gap.index]),
-            0,
-            "frames-missing",
-            {"first_number": gap.first, "count": gap.count},
-        )
-        for gap in find_gaps(frames.numbers)
-    ]
+@contextmanager
+def closing_of(things: Iterator[T]) -> Iterator[Iterator[T]]:
+    """Give an iterator, and close it afterwards if it can be closed: if it is a generator, that is."""
+    try:
+        yield things
+    finally:
+        close = getattr(things, "close", None)
+        if close is not None:
+            close()

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from imgstore import Image, ensure_color
-from tracking.points import Points
+from tracking.canvas import GREEN, WHEEL, WHITE, Canvas, Colour, Places
+from tracking.points import Points, Status
 from tracking.roi import ROI
 
-_GREEN, _RED, _ORANGE, _BLACK = (80, 200, 80), (60, 60, 230), (0, 165, 255), (0, 0, 0)
-_SHIFT = 4  # OpenCV draws with fractions of 1 / 16 pixel
+_REFERENCE = 1280  # the longer side of a frame on which letters are 11 px high
+_LETTER = 11.0
+_STIMULATED = 1
 
 
 def draw(
@@ -25,33 +26,81 @@ def draw(
     Parameters
     ----------
     image : grey or colour, 8 bit.
-    points : of this frame; those known by their looks only are orange.
+    points : of this frame.
     targets : shape (n, 2), x then y.
     """
-    canvas = np.array(ensure_color(image), np.uint8)
-    scale = max(canvas.shape[:2]) / 1280
+    canvas = Canvas.on_colour(np.array(ensure_color(image), np.uint8))
+    size = letter_height(canvas.image.shape)
+    draw_regions(canvas, rois, targets, size)
+    if points is not None:
+        draw_points(canvas, points, size)
+    return canvas.image
+
+
+def letter_height(shape: tuple[int, ...]) -> float:
+    """Return how high letters are on a frame, pixels."""
+    return max(8.0, _LETTER * max(shape[:2]) / _REFERENCE)
+
+
+def draw_regions(
+    canvas: Canvas,
+    rois: Iterable[ROI],
+    targets: npt.NDArray[np.float64] | None,
+    letter: float,
+    scale: float = 1.0,
+) -> None:
+    """Draw regions, their numbers and targets; they are made smaller by `scale`."""
     for roi in rois:
-        corners = np.rint(roi.polygon).astype(np.int32)
-        cv2.polylines(canvas, [corners], True, _GREEN, 1, cv2.LINE_AA)
-        x, y = roi.upper_left
-        _label(canvas, roi.label, (round(x) + 3, round(y + 16 * scale) + 2), scale)
-    for x, y in targets if targets is not None else ():
-        cv2.drawMarker(canvas, (round(x), round(y)), _GREEN, cv2.MARKER_CROSS, round(30 * scale), 2)
-    for point in points if points is not None else ():
-        colour = _ORANGE if point["status"] else _RED
-        centre = _fixed(point["x"]), _fixed(point["y"])
-        axes = _fixed(point["length"] / 2), _fixed(point["width"] / 2)
-        cv2.ellipse(canvas, centre, axes, float(point["angle"]), 0, 360, colour, 1, cv2.LINE_AA, _SHIFT)
-        cv2.circle(canvas, centre, 1 << _SHIFT, colour, -1, cv2.LINE_AA, _SHIFT)
-    return canvas
+        canvas.line(scaled(roi.polygon, scale), GREEN, 1, closed=True)
+        x, y = scaled(np.array(roi.upper_left), scale)
+        canvas.text(roi.label, (x + 3, y + 1.5 * letter), GREEN, letter)
+    for target in targets if targets is not None else ():
+        x, y = scaled(target, scale)
+        canvas.line(np.array([(x - letter, y), (x + letter, y)]), GREEN, 2)
+        canvas.line(np.array([(x, y - letter), (x, y + letter)]), GREEN, 2)
 
 
-def _fixed(value: float) -> int:
-    return round(float(value) * (1 << _SHIFT))
+def draw_points(
+    canvas: Canvas, points: Points, letter: float, scale: float = 1.0, *, names: bool = False
+) -> None:
+    """Draw animals: ellipse, heading, a ring where it was stimulated, and their identities if wanted.
+
+    The ellipse of an animal that was seen is thick; of one that touches another, or is known by its looks
+    only, it is thin; the place of one that was not seen is a ring.
+    """
+    for point in points:
+        colour = colour_of(int(point["roi"]), int(point["identity"]))
+        centre = scaled(np.array([point["x"], point["y"]], np.float64), scale)
+        if not np.isfinite(centre).all():
+            continue
+        axes = scale * np.array([point["length"], point["width"]], np.float64)
+        if point["status"] == Status.LOST or not np.isfinite(axes).all():
+            canvas.disc(centre, 0.4 * letter, colour, 1)
+        else:
+            angle = float(point["angle"]) if np.isfinite(point["angle"]) else 0.0
+            canvas.ellipse(centre, axes, angle, colour, 2 if point["status"] == Status.DETECTED else 1)
+            canvas.disc(centre, 1.5, colour)
+        _draw_heading(canvas, centre, float(point["heading"]), axes[0], colour)
+        if point["interaction"]:
+            width = 3 if point["interaction"] == _STIMULATED else 1
+            canvas.disc(centre, max(1.5 * letter, 0.8 * float(np.nanmax([axes[0], 0]))), WHITE, width)
+        if names:
+            x, y = centre + 0.7 * letter * np.array([1, -1])
+            canvas.text(str(int(point["identity"])), (x, y), colour, letter)
 
 
-def _label(canvas: npt.NDArray[np.uint8], text: str, place: tuple[int, int], scale: float) -> None:
-    for colour, thickness in ((_BLACK, 3), (_GREEN, 1)):
-        cv2.putText(
-            canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5 * scale, colour, thickness, cv2.LINE_AA
-        )
+def _draw_heading(canvas: Canvas, centre: Places, heading: float, length: float, colour: Colour) -> None:
+    if np.isfinite(heading) and np.isfinite(length):
+        radians = np.radians(heading)
+        tip = centre + 0.8 * length * np.array([np.cos(radians), np.sin(radians)])
+        canvas.line(np.stack([centre, tip]), colour, 2)
+
+
+def colour_of(roi: int, identity: int) -> Colour:
+    """Return the colour of an animal; those of a region, and of regions side by side, differ."""
+    return WHEEL[(roi + identity - 2) % len(WHEEL)]
+
+
+def scaled(places: Places, scale: float) -> Places:
+    """Return places in a frame made smaller by `scale`; 0, 0 is the centre of its first pixel."""
+    return np.asarray((places + 0.5) * scale - 0.5) if scale != 1 else places

@@ -19,6 +19,12 @@ class Status(IntEnum):
     BY_LOOKS = 1
     """It is part of that background: it sits there nearly always, and only its looks tell that it is one."""
 
+    MERGED = 2
+    """It touches another animal; the place is its share of what was seen as one."""
+
+    LOST = 3
+    """It was not seen in this frame, but before and after: the place lies between those."""
+
 
 class Column(NamedTuple):
     """One column of the table of points."""
@@ -40,7 +46,14 @@ COLUMNS = (
     Column(
         "angle", "<f4", "degree", "of the long axis against x, clockwise as seen, 0 to 180; no head or tail"
     ),
+    Column(
+        "heading",
+        "<f4",
+        "degree",
+        "of the head against x, clockwise as seen, 0 to 360; NaN where it is unknown",
+    ),
     Column("area", "<f4", "px^2", "pixels that belong to the animal"),
+    Column("intensity", "<f4", "1", "mean of these pixels in the recording, in its own grey levels"),
     Column("score", "<f4", "1", "0 to 1, how much better an animal explains these pixels than none does"),
     Column("status", "<u1", "1", "; ".join(f"{s.value} {s.name.lower()}" for s in Status)),
     Column("interaction", "<u1", "1", "0 none, 1 stimulated, 2 would have been (control)"),
@@ -49,6 +62,9 @@ COLUMNS = (
 POINT = np.dtype([(column.name, column.dtype) for column in COLUMNS])
 
 
-def no_points() -> Points:
-    """Return an empty table of points."""
-    return np.empty(0, POINT)
+def new_points(count: int = 0) -> Points:
+    """Return a table of points of which nothing is known yet: numbers are 0, measures NaN."""
+    points = np.zeros(count, POINT)
+    for name in ("x", "y", "length", "width", "angle", "heading", "area", "intensity"):
+        points[name] = np.nan
+    return points

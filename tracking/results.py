@@ -15,10 +15,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from imgstore import Frame, __version__
+from imgstore import __version__
+from tracking.blocks import Stamped
 from tracking.errors import ResultExistsError, ResultFileError
 from tracking.points import COLUMNS, POINT, Column, Points
-from tracking.roi import ROI
+from tracking.roi import ROI, Part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +53,7 @@ _ROI = np.dtype(
         ("corners", "<i4"),
     ]
 )
+_PART = np.dtype([("roi", "<u2"), ("name", _TEXT["name"]), ("first_corner", "<i4"), ("corners", "<i4")])
 _EVENT = np.dtype(
     [
         ("time", "<f8"),
@@ -75,6 +77,10 @@ class RunInfo:
     layout : name or file of the layout.
     store_uuid : of the store; empty for a plain video.
     timezone : in which times are shown.
+    mm_per_pixel : the scale of the picture; None if it is not known.
+    given : settings as they were given, from which the tracker can be made anew.
+    prepared_frames : how many frames there were, from the first, when the tracker was prepared.
+    followed : whether frames were taken as they came, with no end known.
     """
 
     source: str
@@ -84,6 +90,10 @@ class RunInfo:
     layout: str = ""
     store_uuid: str = ""
     timezone: str = "UTC"
+    mm_per_pixel: float | None = None
+    given: Mapping[str, object] = field(default_factory=dict)
+    prepared_frames: int = 0
+    followed: bool = False
 
 
 class ResultWriter:
@@ -125,27 +135,71 @@ class ResultWriter:
             self._file.close()
             path.unlink()
             raise
+        self.resumed = False
+        self._begin()
+
+    @classmethod
+    def resume(cls, path: Path) -> "ResultWriter":
+        """Open the result of a run that was stopped or killed, to be gone on with.
+
+        What the run wrote is to be appended again, from the first frame on, and is compared with what is
+        there; only what comes after it is written.
+
+        Raises ResultFileError if it is none, or is complete.
+        """
+        repair_results(path)
+        self = cls.__new__(cls)
+        self.path, self.resumed = path, True
+        self._file = _open_for_writing(path)
+        try:
+            if self._file.attrs["state"] == "complete":
+                raise ResultFileError(f"{path} is complete; there is nothing to go on with")  # noqa: TRY301
+            decided = int(self._file.attrs.get("decided_points", -1))
+            if decided >= 0:
+                self._file["points"].resize(decided, axis=0)
+            self._file.attrs.update({"state": "running", "decided_points": -1})
+            self._find_tables()
+            self._file.swmr_mode = True
+        except BaseException:
+            self._file.close()
+            raise
+        self._begin()
+        return self
+
+    def _begin(self) -> None:
         self._new_frames: list[tuple[int, int, float]] = []
         self._new_points: list[Points] = []
+        self._rows: dict[str, int] = {}  # rows that were handed over, those that were there already, too
         self._flushed_at = time.monotonic()
         self._closed = False
+
+    def _find_tables(self) -> None:
+        self._frames, self._points = self._file["frames"], self._file["points"]
+        self._events, self._backgrounds = self._file["events"], self._file["backgrounds"]
 
     def _lay_out(self, info: RunInfo, rois: list[ROI], targets: npt.NDArray[np.float64] | None) -> None:
         """Make everything that the file will ever have: SWMR allows nothing new afterwards."""
         _write_info(self._file, info)
         _write_regions(self._file, rois, targets)
-        self._frames = _table(self._file, "frames", _FRAME, _FRAME_COLUMNS)
-        self._points = _table(self._file, "points", POINT, COLUMNS)
-        self._events = _table(self._file, "events", _EVENT)
-        self._backgrounds = _image_series(self._file, "backgrounds", info.shape[:2])
+        _table(self._file, "frames", _FRAME, _FRAME_COLUMNS)
+        _table(self._file, "points", POINT, COLUMNS)
+        _table(self._file, "events", _EVENT)
+        _image_series(self._file, "backgrounds", info.shape[:2])
+        self._find_tables()
         self._file.swmr_mode = True
 
-    def append(self, frame: Frame, points: Points) -> None:
+    def append(self, frame: Stamped, points: Points) -> None:
         """Write that a frame was looked at, and points that were decided, of it or of earlier ones."""
         self._new_frames.append((frame.index, frame.number, frame.time))
         self.append_points(points)
-        late = time.monotonic() - self._flushed_at > _FLUSH_SECONDS
-        if late or len(self._new_frames) >= _FLUSH_FRAMES:
+        if len(self._new_frames) >= _FLUSH_FRAMES:
+            self.flush()
+        else:
+            self.idle()
+
+    def idle(self) -> None:
+        """Flush if that is due; to be called a few times a second while nothing comes."""
+        if time.monotonic() - self._flushed_at > _FLUSH_SECONDS:
             self.flush()
 
     def append_points(self, points: Points) -> None:
@@ -153,40 +207,77 @@ class ResultWriter:
         if len(points):
             self._new_points.append(points)
 
+    def append_rest(self, points: Points, *, whole: bool) -> None:
+        """Write points that were decided because no more frames come.
+
+        Parameters
+        ----------
+        whole : whether the recording has ended; else it is the run that was cut short, and who goes on with
+            it decides these points anew.
+        """
+        if not whole:
+            self.flush()
+            decided = self._rows.get(self._points.name, 0)
+            if decided < len(self._points):
+                return  # what is there was decided by a run that had seen more
+            self._reopen({"decided_points": decided})
+        self.append_points(points)
+        self.flush()
+
+    def _reopen(self, attributes: Mapping[str, object]) -> None:
+        """Change attributes, which cannot be done in SWMR mode."""
+        self._file.close()
+        self._file = _open_for_writing(self.path)
+        self._file.attrs.update(attributes)
+        self._find_tables()
+        self._file.swmr_mode = True
+
     def append_background(self, image: npt.NDArray[np.uint8], at: float) -> None:
         """Write an image that frames are compared with from time `at` on."""
-        group = self._backgrounds
-        for dataset, value in ((group["time"], at), (group["image"], image)):
-            dataset.resize(len(dataset) + 1, axis=0)
-            dataset[-1] = value
-            dataset.flush()
+        self._extend(self._backgrounds["time"], np.array([at]))
+        self._extend(self._backgrounds["image"], image[None])
 
     def append_events(self, events: Sequence["Event"]) -> None:
         """Write what happened."""
-        rows = [
-            (event.time, event.roi, event.kind.encode(), json.dumps(event.detail).encode())
-            for event in events
-        ]
-        if rows:
-            _extend(self._events, np.array(rows, _EVENT))
+        self._extend(self._events, event_rows(events))
 
     def flush(self) -> None:
         """Hand everything to the operating system, so that a killed process keeps it."""
         frames, self._new_frames = self._new_frames, []
         points, self._new_points = self._new_points, []
         if frames:
-            _extend(self._frames, np.array(frames, _FRAME))
+            self._extend(self._frames, np.array(frames, _FRAME))
         if points:
-            _extend(self._points, np.concatenate(points))
+            self._extend(self._points, np.concatenate(points))
         self._flushed_at = time.monotonic()
+
+    def _extend(self, dataset: h5py.Dataset, rows: npt.NDArray[Any]) -> None:
+        """Write rows behind those handed over before; those that are there already must be the same."""
+        start = self._rows.get(dataset.name, 0)
+        self._rows[dataset.name] = stop = start + len(rows)
+        there = min(len(dataset), stop)
+        if start < there:
+            old, again = dataset[start:there], rows[: there - start].astype(dataset.dtype)
+            if old.tobytes() != again.tobytes():
+                raise ResultFileError(
+                    f"{self.path} cannot be gone on with: what is found now in its recording is not what "
+                    f"stands in it ({dataset.name[1:]}, from row {start}); recording or software have "
+                    "changed since. Track it anew"
+                )
+        if stop > len(dataset):
+            dataset.resize(stop, axis=0)
+            dataset[max(start, there) :] = rows[max(there - start, 0) :]
+            dataset.flush()
 
     def close(self, state: str = "complete") -> None:
         """Finish the file as "complete" or "stopped". Closing twice is harmless."""
         if self._closed:
             return
         self._closed = True
-        self.flush()
-        self._file.close()
+        try:
+            self.flush()
+        finally:
+            self._file.close()
         # Without a lock: those who watch the file hold one, and it is too late to fail.
         with h5py.File(self.path, "r+", libver="latest", locking=False) as file:
             file.attrs["state"] = state
@@ -200,6 +291,13 @@ class ResultWriter:
         self.close("complete" if kind is None else "stopped")
 
 
+def _open_for_writing(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r+", libver="latest", locking=False)
+    except OSError as exc:
+        raise ResultFileError(f"{path} cannot be written ({_reason(exc)})") from exc
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened at a time, in a region or (0) in all."""
@@ -208,6 +306,12 @@ class Event:
     roi: int
     kind: str
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+def event_rows(events: Sequence[Event]) -> npt.NDArray[np.void]:
+    """Return rows of /events."""
+    rows = [(event.time, event.roi, event.kind.encode(), _detail_text(event)) for event in events]
+    return np.array(rows, _EVENT)
 
 
 def open_results(path: str | os.PathLike[str]) -> "Results":
@@ -239,19 +343,28 @@ class Results:
         found = {str(key): value for key, value in self._file.attrs.items()}
         found["frame_shape"] = tuple(int(n) for n in found["frame_shape"])
         found["version"] = int(found["version"])
+        found["mm_per_pixel"] = float(found["mm_per_pixel"])  # NaN if it is not known
         found["settings"] = json.loads(found["settings"])
+        found["given"] = json.loads(found.get("given", "{}"))
+        found["prepared_frames"] = int(found.get("prepared_frames", 0))
+        found["followed"] = bool(found.get("followed", False))
+        found.pop("decided_points", None)  # of the writer, for itself
         return found
 
     @cached_property
     def rois(self) -> list[ROI]:
         """The regions, in the order of their numbers."""
         corners = self._file["polygons"][:]
+        parts: dict[int, list[Part]] = {}
+        for row in self._file["parts"][:] if "parts" in self._file else ():  # older files have none
+            parts.setdefault(int(row["roi"]), []).append(Part(row["name"].decode(), _corners(corners, row)))
         return [
             ROI(
-                corners[row["first_corner"] : row["first_corner"] + row["corners"]],
+                _corners(corners, row),
                 int(row["number"]),
                 int(row["value"]),
                 row["name"].decode(),
+                tuple(parts.get(int(row["number"]), ())),
             )
             for row in self._file["rois"][:]
         ]
@@ -287,16 +400,49 @@ class Results:
         ]
 
     def table(self, *, roi: int | None = None) -> "pd.DataFrame":
-        """Return the points, of one region or of all, with index, number and time of their frames."""
-        points = self.points if roi is None else self.points[self.points["roi"] == roi]
-        return _joined(points, self.frames)
+        """Return the points, of one region or of all, with index, number and time of their frames.
+
+        For one region hardly more than its own points is in memory.
+        """
+        import pandas as pd
+
+        if roi is None:
+            return _joined(self.points, self.frames)
+        found = []
+        for points, frames, first in self._pieces():
+            mine = points[points["roi"] == roi]
+            if len(mine):
+                found.append(_joined(mine, frames, first))
+        return pd.concat(found, ignore_index=True) if found else _joined(_no_rows(POINT), _no_rows(_FRAME))
 
     def blocks(self, rows: int = 200_000) -> "Iterator[pd.DataFrame]":
         """Yield `table()` in pieces of at most `rows`, so that memory stays bounded."""
+        for points, frames, first in self._pieces(rows):
+            yield _joined(points, frames, first)
+
+    def _pieces(self, rows: int = 200_000) -> Iterator[tuple[Points, npt.NDArray[np.void], int]]:
+        """Yield some points, the frames that they are of, and the row of the first of these frames."""
+        count = len(self._file["frames"])
         stored = self._file["points"]
         for start in range(0, len(stored), rows):
             points = np.asarray(stored[start : start + rows])
-            yield _joined(points, self.frames)
+            points = points[points["frame"] < count]  # a growing file may hold points a flush ahead
+            if len(points):
+                first, last = int(points["frame"].min()), int(points["frame"].max())
+                yield points, np.asarray(self._file["frames"][first : last + 1]), first
+
+    def count(self, table: str) -> int:
+        """Return how many rows "frames" or "points" has by now; a growing file gets more."""
+        return len(self._file[table])
+
+    def read(self, table: str, start: int, stop: int) -> npt.NDArray[np.void]:
+        """Return some rows of "frames" or "points", as they were written."""
+        return np.asarray(self._file[table][start:stop])
+
+    def frame_blocks(self, rows: int = 500_000) -> Iterator[npt.NDArray[np.void]]:
+        """Yield `frames` in pieces of at most `rows`."""
+        for start in range(0, self.count("frames"), rows):
+            yield self.read("frames", start, start + rows)
 
     def close(self) -> None:
         """Let go of the file. Closing twice is harmless."""
@@ -347,11 +493,11 @@ def _open(path: Path) -> h5py.File:
         raise ResultFileError(f"{path} cannot be opened ({exc})") from exc
 
 
-def _joined(points: Points, frames: npt.NDArray[np.void]) -> "pd.DataFrame":
+def _joined(points: Points, frames: npt.NDArray[np.void], first: int = 0) -> "pd.DataFrame":
+    """Return points with their frames, of which those from row `first` on are given."""
     import pandas as pd
 
-    points = points[points["frame"] < len(frames)]  # a growing file may hold points a flush ahead
-    looked = frames[points["frame"]]
+    looked = frames[points["frame"] - first]
     columns = {name: looked[name] for name in _FRAME.names or ()}
     columns |= {name: points[name] for name in (POINT.names or ()) if name != "frame"}
     return pd.DataFrame(columns)
@@ -372,21 +518,42 @@ def _write_info(file: h5py.File, info: RunInfo) -> None:
             "state": "running",
             "created_utc": datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds"),
             "frame_shape": np.array(info.shape, np.int64),
+            "mm_per_pixel": np.nan if info.mm_per_pixel is None else info.mm_per_pixel,
+            "given": json.dumps(info.given, default=str),
+            "prepared_frames": info.prepared_frames,
+            "followed": info.followed,
+            "decided_points": -1,
         }
     )
 
 
 def _write_regions(file: h5py.File, rois: list[ROI], targets: npt.NDArray[np.float64] | None) -> None:
-    rows, first = [], 0
+    rows, parts, polygons, first = [], [], [], 0
     for roi in rois:
-        name = roi.name.encode()[:64].decode(errors="ignore").encode()
-        rows.append((roi.number, roi.value, name, *roi.rectangle, first, len(roi.polygon)))
+        rows.append((roi.number, roi.value, _short(roi.name), *roi.rectangle, first, len(roi.polygon)))
+        polygons.append(roi.polygon)
         first += len(roi.polygon)
+    for roi in rois:
+        for part in roi.parts:
+            parts.append((roi.number, _short(part.name), first, len(part.polygon)))
+            polygons.append(part.polygon)
+            first += len(part.polygon)
     file.create_dataset("rois", data=np.array(rows, _ROI))
-    polygons = file.create_dataset("polygons", data=np.concatenate([roi.polygon for roi in rois]))
-    polygons.attrs["meaning"] = "corners of all regions, x then y, px; /rois says which are whose"
+    named = file.create_dataset("parts", data=np.array(parts, _PART))
+    named.attrs["meaning"] = "named parts of regions, such as a light half"
+    corners = file.create_dataset("polygons", data=np.concatenate(polygons))
+    corners.attrs["meaning"] = "corners of all regions and parts, x then y, px; /rois and /parts say whose"
     marks = file.create_dataset("targets", data=np.empty((0, 2)) if targets is None else targets)
     marks.attrs["meaning"] = "what the regions hang on, x then y, px"
+
+
+def _corners(corners: npt.NDArray[np.float64], row: np.void) -> npt.NDArray[np.float64]:
+    return corners[row["first_corner"] : row["first_corner"] + row["corners"]]
+
+
+def _short(name: str) -> bytes:
+    """Return a name in the room that the file has for it."""
+    return name.encode()[:64].decode(errors="ignore").encode()
 
 
 def _table(
@@ -413,11 +580,18 @@ def _image_series(file: h5py.File, name: str, shape: tuple[int, ...]) -> h5py.Gr
     return group
 
 
-def _extend(dataset: h5py.Dataset, rows: npt.NDArray[np.void]) -> None:
-    start = len(dataset)
-    dataset.resize(start + len(rows), axis=0)
-    dataset[start:] = rows
-    dataset.flush()
+def _no_rows(dtype: np.dtype[Any]) -> npt.NDArray[np.void]:
+    return np.empty(0, dtype)
+
+
+def _detail_text(event: Event) -> bytes:
+    """Return the detail of an event as JSON, which stays JSON where it is cut to the length on disk."""
+    text = json.dumps(event.detail, ensure_ascii=False).encode()
+    room = _EVENT["detail"].itemsize
+    if len(text) <= room:
+        return text
+    cut = text[: room // 2].decode(errors="ignore")
+    return json.dumps({"cut": cut}, ensure_ascii=False).encode()[:room]
 
 
 def _reason(exc: OSError) -> str:

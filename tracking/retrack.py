@@ -1,9 +1,11 @@
 """Track a recording that lies on disk, from its path to a result file."""
 
+import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,18 +13,34 @@ import numpy as np
 import numpy.typing as npt
 
 import imgstore
-from imgstore import FrameSequence, StoreReader
-from tracking.background import learn_preparation, sample_frames, to_grey
-from tracking.errors import ResultExistsError
+from imgstore import FrameSequence, StoreReader, __version__
+from tracking.background import Progress, learn_preparation, sample_frames, to_grey
+from tracking.blocks import (
+    Block,
+    Detector,
+    ReadableFrames,
+    Seen,
+    SeenFrame,
+    cut_blocks,
+    is_split,
+    read_frames,
+)
+from tracking.detection_log import DetectionLog, fingerprint, log_path
+from tracking.errors import ResultExistsError, ResultFileError, TrackingError
+from tracking.incidents import Incidents, incidents_of
 from tracking.layouts import Regions, open_layout
-from tracking.monitor import TrackSummary, monitor
+from tracking.layouts.finding import find_regions
+from tracking.monitor import Looked, Monitor, StopFlag, TrackSummary, closing_of
 from tracking.results import SUFFIX, ResultWriter, RunInfo, open_results
-from tracking.trackers import TRACKERS
+from tracking.trackers import TRACKERS, SplitTracker, Tracker
+from tracking.workers import LocalWorkers, Workforce, never
 
 StageProgress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done and how much there is."""
+"""Called with what is being done, how much of it is done and how much there is (0: nobody knows)."""
 
 _LAYOUT_SAMPLES = 7
+_FIRST_FRAMES = 50  # that a store holds before it is followed, so that something can be learnt
+_LOOK_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +52,60 @@ class Retracked:
     summary: TrackSummary
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackPlan:
+    """How to track.
+
+    Attributes
+    ----------
+    layout : name of a layout, or a layout file.
+    tracker : name of a tracker.
+    settings : of the tracker, by name; text will do.
+    regions : taken as they are, instead of what the layout finds.
+    """
+
+    layout: str = "whole-frame"
+    tracker: str = "archive"
+    settings: Mapping[str, object] = field(default_factory=dict)
+    regions: Regions | None = None
+
+    def find_regions(self, frames: FrameSequence, pictures: Path) -> Regions:
+        """Return the regions of a recording; see the function `find_regions`."""
+        if self.regions is None:
+            return find_regions(open_layout(self.layout), median_image(frames), pictures)
+        for roi in self.regions.rois:
+            roi.window(frames.spec.shape)
+        return self.regions
+
+    def check(self) -> Tracker:
+        """Return the tracker. Raises UnknownNameError, SettingsError, LayoutError."""
+        if self.regions is None:
+            open_layout(self.layout)
+        return TRACKERS.get(self.tracker)(self.settings)
+
+
+def plan_like(result: str | os.PathLike[str]) -> TrackPlan:
+    """Return how a result was made: its layout, regions, tracker and settings. Raises ResultFileError."""
+    with open_results(result) as results:
+        said = results.attributes
+        scale = said["mm_per_pixel"]
+        regions = Regions(results.rois, results.targets, None if np.isnan(scale) else scale)
+        return TrackPlan(said["layout"], said["tracker"], said["given"], regions)
+
+
 def retrack(
     source: str | os.PathLike[str],
     *,
     layout: str = "whole-frame",
     tracker: str = "archive",
     settings: Mapping[str, object] | None = None,
+    plan: TrackPlan | None = None,
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
+    follow: bool = False,
+    workers: int | None = 1,
+    workforce: Workforce | None = None,
+    stop: StopFlag | None = None,
     progress: StageProgress | None = None,
 ) -> Retracked:
     """Track a store or a video file and write the result beside it.
@@ -52,8 +116,14 @@ def retrack(
     layout : name of a layout, or a layout file.
     tracker : name of a tracker.
     settings : of the tracker, by name; text will do.
+    plan : these three in one, say `plan_like(result)`.
     out : result file; None for one beside the recording, named by the time now and the tracker.
     force : replace `out` if it exists.
+    follow : go on with the frames that are appended to the store, until its writer ends.
+    workers : processes that detect, for trackers that can be split; the result is the same with any number.
+        With 1 there are none but this one; None for as many as there are processors and it is worth.
+    workforce : detects, instead of processes of this machine.
+    stop : ends the run early when it is set; what was tracked is kept.
     progress : see `StageProgress`; the stages are "looking" and "tracking".
 
     Raises
@@ -61,46 +131,238 @@ def retrack(
     ImgstoreError, TrackingError
         The recording cannot be read, the layout is unknown or does not fit, the result exists already.
     """
-    finder = open_layout(layout)
-    running = TRACKERS.get(tracker)(settings or {})
-    frames = imgstore.open_source(source)
-    try:
-        path = _result_path(Path(source), tracker, out, force=force)
-        regions = finder.find(median_image(frames))
-        background = running.prepare(frames, regions.rois, _stage(progress, "looking"))
-        info = _info(source, frames, tracker, dict(running.settings), layout)
+    wanted = plan or TrackPlan(layout, tracker, settings or {})
+    running = wanted.check()
+    with closing(_open_recording(source, follow=follow, stop=stop)) as frames:
+        path = _result_path(Path(source), wanted.tracker, out, force=force)
+        learnt = ReadableFrames(frames)
+        run = _Run(frames, len(learnt), running, follow, workforce or LocalWorkers(workers), stop, progress)
+        regions = wanted.find_regions(learnt, path.parent)
+        background = running.prepare(learnt, regions.rois, stage_of(progress, "looking"))
+        info = _info(source, frames, wanted, dict(running.settings), learnt, regions)
         with (
             _replacing_result(path) as place,
-            ResultWriter(place, info, regions.rois, regions.targets) as results,
+            ResultWriter(place, replace(info, followed=follow), regions.rois, regions.targets) as results,
         ):
-            results.append_background(background, float(frames.times[0]))
-            numbers = [roi.number for roi in regions.rois]
-            summary = monitor(frames, running, results, numbers, _stage(progress, "tracking"))
-            if summary.stopped:
-                results.close("stopped")
-    finally:
-        frames.close()
+            summary = run.track(results, regions, background, path)
     return Retracked(path, regions, summary)
+
+
+def resume(
+    result: str | os.PathLike[str],
+    *,
+    source: str | os.PathLike[str] | None = None,
+    workers: int | None = 1,
+    workforce: Workforce | None = None,
+    stop: StopFlag | None = None,
+    progress: StageProgress | None = None,
+) -> Retracked:
+    """Go on with a run that was stopped or killed; the result is that of one that was not.
+
+    What was detected is kept beside the result until its run is complete, and is only linked again. Without
+    it everything is done again. Either way what comes out has to be what stands in the result already.
+
+    Parameters
+    ----------
+    result : file of the run.
+    source : the recording, if it lies elsewhere by now.
+    workers, workforce, stop, progress : as for `retrack`.
+
+    Raises
+    ------
+    ResultFileError
+        It is no result, is complete, or what is found in the recording now is not what was.
+    ImgstoreError, TrackingError
+        The recording cannot be read any more.
+    """
+    path = Path(result)
+    with open_results(path) as old:
+        said, background, count = old.attributes, old.background, len(old.frames)
+    if said["state"] == "complete":
+        raise ResultFileError(f"{path} is complete; there is nothing to go on with")
+    plan, follow = plan_like(path), said["followed"]
+    running, regions = plan.check(), plan.regions
+    if background is None or regions is None or not said["prepared_frames"]:
+        raise ResultFileError(
+            f"{path} cannot be gone on with: it is of frames that came live and are gone, or its run had "
+            "hardly begun. Track it anew"
+        )
+    with closing(_open_recording(source or said["source"], follow=follow, stop=stop)) as frames:
+        learnt = ReadableFrames(frames, min(said["prepared_frames"], len(frames)))
+        _check_same(path, said, frames, count)
+        run = _Run(frames, len(learnt), running, follow, workforce or LocalWorkers(workers), stop, progress)
+        again = running.prepare(learnt, regions.rois, stage_of(progress, "looking"))
+        with ResultWriter.resume(path) as results:
+            summary = run.track(results, regions, again, path)
+    return Retracked(path, regions, summary)
+
+
+class _Run:
+    """A tracker on its way through a recording.
+
+    Parameters
+    ----------
+    frames : the recording.
+    count : of its frames, from the first, are tracked; more if there are and `follow`.
+    tracker : prepared by the time of `track`.
+    follow : whether to go on with what is appended.
+    workforce : detects, if the tracker can be split.
+    stop, progress : see `retrack`.
+    """
+
+    def __init__(
+        self,
+        frames: FrameSequence,
+        count: int,
+        tracker: Tracker,
+        follow: bool,
+        workforce: Workforce,
+        stop: StopFlag | None,
+        progress: StageProgress | None,
+    ) -> None:
+        self._frames = frames
+        self._count = count
+        self._tracker = tracker
+        self._follow = follow
+        self._workforce = workforce
+        self._stop = stop
+        self._progress = progress
+        self._is_over: Callable[[], bool] = never
+
+    def track(
+        self, results: ResultWriter, regions: Regions, background: npt.NDArray[np.uint8], path: Path
+    ) -> TrackSummary:
+        """Track all frames, or until it is stopped.
+
+        Parameters
+        ----------
+        results : new, or to be gone on with.
+        background : with which the tracker compares.
+        path : where the result will lie.
+        """
+        results.append_background(background, float(self._frames.times[0]))
+        if self._follow or not is_split(self._tracker):
+            summary = self._monitor(self._undetected(), results, regions)
+        else:
+            summary = self._track_split(self._tracker, results, regions, background, path)
+        if summary.stopped:
+            results.close("stopped")
+        return summary
+
+    def _track_split(
+        self,
+        tracker: SplitTracker,
+        results: ResultWriter,
+        regions: Regions,
+        background: npt.NDArray[np.uint8],
+        path: Path,
+    ) -> TrackSummary:
+        blocks = cut_blocks(self._frames, self._count)
+        polygons = [[roi.number, roi.polygon.tolist()] for roi in regions.rois]
+        said = json.dumps([__version__, dict(tracker.settings), polygons, [len(block) for block in blocks]])
+        with DetectionLog(log_path(path), fingerprint(background.tobytes(), said.encode())) as log:
+            if not results.resumed:
+                log.cut()
+            detected = self._detected(tracker, blocks, log)
+            summary = self._monitor(detected, results, regions)
+            if not summary.stopped:
+                log.remove()
+        return summary
+
+    def _monitor(self, frames: Iterator[Looked], results: ResultWriter, regions: Regions) -> TrackSummary:
+        incidents = Incidents()
+        if isinstance(self._frames, StoreReader) and not self._follow:
+            incidents = incidents_of(self._frames, self._count)
+        numbers = [roi.number for roi in regions.rois]
+        monitor = Monitor(frames, numbers, self._tracker, sinks=[results], incidents=incidents)
+        self._is_over = monitor.idle
+        total = 0 if self._follow else self._count
+        return monitor.run(stage_of(self._progress, "tracking"), total, self._stop)
+
+    def _undetected(self) -> Iterator[Looked]:
+        if not self._follow:
+            return read_frames(self._frames, range(self._count))
+        assert isinstance(self._frames, StoreReader)  # noqa: S101  # as _open_recording sees to
+        return self._frames.follow(until=lambda: self._is_over())  # known only once it runs
+
+    def _detected(self, tracker: SplitTracker, blocks: list[range], log: DetectionLog) -> Iterator[Seen]:
+        """Yield what is seen in all frames: what is in the log, and what is detected now."""
+        done = 0
+        for block in log.read():
+            done += 1
+            yield from block.unpack()
+        detector, rest = Detector(self._frames, tracker), blocks[done:]
+        if isinstance(self._workforce, LocalWorkers) and self._workforce.size(len(rest)) <= 1:
+            for indices in rest:
+                seen = []
+                for frame in detector.look(indices):
+                    seen.append(replace(frame, image=None) if isinstance(frame, SeenFrame) else frame)
+                    yield frame
+                log.append(Block.pack(indices, seen))
+            return
+        with closing_of(self._workforce.detect(detector, rest, self._is_over)) as found:
+            for block in found:
+                log.append(block)
+                yield from block.unpack()
+
+
+def _open_recording(source: str | os.PathLike[str], *, follow: bool, stop: StopFlag | None) -> FrameSequence:
+    """Open a recording by its whole path, which goes into messages; one to be followed once it has begun.
+
+    Raises TrackingError for a video that is to be followed.
+    """
+    path = Path(source).expanduser().resolve()
+    frames = imgstore.open_source(path)
+    if not follow:
+        return frames
+    while isinstance(frames, StoreReader):
+        ended = frames.state != "recording" or (stop is not None and stop.is_set())
+        if ended or len(frames) >= _FIRST_FRAMES:
+            return frames
+        frames.close()
+        time.sleep(_LOOK_S)
+        frames = imgstore.open_source(path)
+    frames.close()
+    raise TrackingError(f"{path} is a video file, and only stores can be followed while they are written")
+
+
+def _check_same(path: Path, said: Mapping[str, object], frames: FrameSequence, count: int) -> None:
+    uuid = frames.metadata.uuid or "" if isinstance(frames, StoreReader) else ""
+    if uuid != said["store_uuid"] or len(frames) < count or frames.spec.shape != said["frame_shape"]:
+        raise ResultFileError(
+            f"{path} is of another recording, or of one that held more: it has {count} frames of "
+            f"{said['source']}. Give the recording that it was made of"
+        )
 
 
 def median_image(frames: FrameSequence) -> npt.NDArray[np.uint8]:
     """Return the median of some frames spread over a recording, grey: what layouts look at."""
-    samples = sample_frames(frames, _LAYOUT_SAMPLES)
+    samples = sample_frames(frames, _LAYOUT_SAMPLES).images
     scale = learn_preparation(samples).scale
     return to_grey(np.median(samples, axis=0).astype(samples.dtype), scale)
 
 
 def _result_path(source: Path, tracker: str, out: str | os.PathLike[str] | None, *, force: bool) -> Path:
     if out is None:
-        name = f"{datetime.now().astimezone():%Y-%m-%d_%H-%M-%S}_{tracker}{SUFFIX}"
         if source.name == "metadata.yaml":
             source = source.parent
-        return source / name if source.is_dir() else source.with_name(f"{source.name}.{name}")
+        start = f"{source}{os.sep}" if source.is_dir() else f"{source}."
+        return new_result_path(start, tracker)
     path = Path(out)
     if path.exists():
         if not force:
             raise ResultExistsError(f"{path} exists already; give another --out, or --force")
         open_results(path).close()  # raises if it is something else, a recording say
+    return path
+
+
+def new_result_path(start: str, tracker: str) -> Path:
+    """Return a path that begins with `start` and goes on with time and tracker, where nothing is yet."""
+    name = f"{start}{datetime.now().astimezone():%Y-%m-%d_%H-%M-%S}_{tracker}"
+    path, again = Path(name + SUFFIX), 1
+    while path.exists():
+        again += 1
+        path = Path(f"{name}_{again}{SUFFIX}")
     return path
 
 
@@ -115,6 +377,9 @@ def _replacing_result(path: Path) -> Iterator[Path]:
     try:
         yield beside
         beside.replace(path)
+    except BaseException:
+        log_path(path).unlink(missing_ok=True)  # it is of the result that goes
+        raise
     finally:
         beside.unlink(missing_ok=True)
 
@@ -122,19 +387,28 @@ def _replacing_result(path: Path) -> Iterator[Path]:
 def _info(
     source: str | os.PathLike[str],
     frames: FrameSequence,
-    tracker: str,
+    plan: TrackPlan,
     settings: dict[str, object],
-    layout: str,
+    learnt: FrameSequence,
+    regions: Regions,
 ) -> RunInfo:
-    shape = frames.spec.shape
-    place = str(Path(source).resolve())
-    if isinstance(frames, StoreReader):
-        metadata = frames.metadata
-        return RunInfo(place, shape, tracker, settings, layout, metadata.uuid or "", metadata.timezone.key)
-    return RunInfo(place, shape, tracker, settings, layout)
+    info = RunInfo(
+        str(Path(source).expanduser().resolve()),
+        frames.spec.shape,
+        plan.tracker,
+        settings,
+        plan.layout,
+        mm_per_pixel=regions.mm_per_pixel,
+        given=plan.settings,
+        prepared_frames=len(learnt),
+    )
+    if not isinstance(frames, StoreReader):
+        return info
+    return replace(info, store_uuid=frames.metadata.uuid or "", timezone=frames.metadata.timezone.key)
 
 
-def _stage(progress: StageProgress | None, stage: str) -> Callable[[int, int], None] | None:
+def stage_of(progress: StageProgress | None, stage: str) -> Progress | None:
+    """Return what tells the progress of one stage."""
     if progress is None:
         return None
     return lambda done, total: progress(stage, done, total)

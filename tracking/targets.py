@@ -10,6 +10,7 @@ import numpy.typing as npt
 from cv2.typing import MatLike
 
 from tracking.errors import TargetsNotFoundError
+from tracking.light import describe_light, flatten, smooth, stretch
 
 Grey = npt.NDArray[np.uint8]
 
@@ -17,6 +18,7 @@ _LEVELS = range(8, 200, 6)
 _MIN_CIRCULARITY = 0.8
 _AREA_RANGE = (1.5e-4, 2e-2)  # of the frame
 _MIN_VOTES = 3
+_MIN_RAISED_VOTES = 6
 _MOST_DISCS = 12
 _TOLERANCE = 0.27  # the tangent of some 15 degrees
 
@@ -41,8 +43,9 @@ class Disc:
 def find_targets(image: Grey) -> npt.NDArray[np.float64]:
     """Return the centres of the targets, shape (3, 2), x then y: upper right, lower right, lower left.
 
-    Thresholds at many grey levels find round spots whatever the light; of those the three are taken
-    that are alike in size and stand at the corners of a right-angled triangle, the roundest first.
+    Thresholds at many grey levels find round spots; of those the three are taken that are alike in size and
+    stand at the corners of a right-angled triangle, the roundest first. Where there are none, the picture is
+    tried again with its light evened out, and at last for light targets: some inks are light in infra-red.
 
     Parameters
     ----------
@@ -53,16 +56,32 @@ def find_targets(image: Grey) -> npt.NDArray[np.float64]:
     TargetsNotFoundError
         It says what round spots were seen instead.
     """
-    discs = find_discs(image)
-    triples = [triple for triple in permutations(discs, 3) if _fits(*triple)]
-    if not triples:
-        seen = ", ".join(f"({disc.x:.0f}, {disc.y:.0f}) radius {disc.radius:.0f}" for disc in discs)
-        raise TargetsNotFoundError(
-            "the three round black targets (upper right, lower right, lower left) were not found; "
-            f"round dark spots seen: {seen or 'none'}. Give the regions in a file, or another layout"
-        )
-    best = max(triples, key=lambda triple: sum(disc.votes for disc in triple) * _likeness(triple))
-    return np.array([(disc.x, disc.y) for disc in best])
+    seen: list[Disc] = []
+    for place, view in enumerate(_views(image)):
+        # Where contrast was raised noise was, too, and some of it is round.
+        discs = [disc for disc in find_discs(view) if place == 0 or disc.votes >= _MIN_RAISED_VOTES]
+        triples = [triple for triple in permutations(discs, 3) if _fits(*triple)]
+        if triples:
+            best = max(triples, key=lambda triple: sum(disc.votes for disc in triple) * _likeness(triple))
+            return np.array([(disc.x, disc.y) for disc in best])
+        seen = seen or discs
+    spots = ", ".join(f"({disc.x:.0f}, {disc.y:.0f}) radius {disc.radius:.0f}" for disc in seen)
+    light = describe_light(image)
+    raise TargetsNotFoundError(
+        "the three round black targets (upper right, lower right, lower left) were not found; "
+        f"round spots seen: {spots or 'none'}{'; ' if light else ''}{light}. "
+        "Give the regions in a file, or another layout",
+        [(disc.x, disc.y, disc.radius) for disc in seen],
+    )
+
+
+def _views(image: Grey) -> Iterable[Grey]:
+    """Yield the picture in the ways in which targets may stand out, the most faithful first."""
+    yield image
+    yield stretch(image)
+    even = stretch(smooth(flatten(image)))
+    yield even
+    yield np.asarray(cv2.bitwise_not(even), np.uint8)
 
 
 def find_discs(image: Grey) -> list[Disc]:

@@ -1,7 +1,7 @@
 """A plain video of a store, that plays at the pace at which was recorded, anywhere."""
 
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 from imgstore.chunk import chunk_path
 from imgstore.errors import ChunkError, FrameFormatError, UnknownNameError, VideoError
 from imgstore.frame import Frame, FrameSpec, Image
+from imgstore.index import Times
 from imgstore.interrupt import deferred_interrupt
 from imgstore.layout import sync
 from imgstore.metadata import find_metadata
@@ -140,8 +141,51 @@ def export_video(
                 movie.copy(runs, tick)
             else:
                 chosen = DEFAULT_QUALITY if quality is None else quality
-                movie.encode(_Painter(reader, indices, overlay=overlay), chosen, tick)
+                painter = _Painter(reader, indices, overlay=overlay)
+                movie.encode(painter.images(), painter.spec, chosen, tick)
     return Exported(place, len(indices), timeline.duration, runs is not None, timeline.changed)
+
+
+def encode_video(
+    destination: str | os.PathLike[str],
+    times: Times,
+    spec: FrameSpec,
+    draw: Callable[[Sequence[int]], Generator[Image, None, None]],
+    *,
+    speed: float = 1.0,
+    quality: int = DEFAULT_QUALITY,
+    progress: FrameProgress | None = None,
+    force: bool = False,
+) -> Exported:
+    """Write images as one video file that shows each at its time, as `export_video` does.
+
+    Parameters
+    ----------
+    destination : .mp4, .mov or .mkv; it must not exist.
+    times : of all images that there are, shape (n,), n of at least 1; seconds.
+    spec : of the images, of 8 bit.
+    draw : called once with the places in `times` of the images to be shown, rising; yields these images: grey
+        or blue, green, red, of `spec.shape`; or, if the sides are even, planes as the encoder takes them
+        (yuv420p): shape (3 / 2 rows, columns), luma of 16 to 235, below it both chroma planes.
+        Each is copied before the next is asked for, so they may share an array.
+    speed : 2 for twice as fast; of what would be more than 60 images a second, some are left out.
+    quality : CRF of H.264, 0 (best) to 51.
+    progress, force : see `export_video`, as for the errors.
+    """
+    place = Path(destination)
+    if place.suffix.lower() not in _CONTAINERS:
+        raise UnknownNameError("kind of video", place.suffix or place.name, _CONTAINERS)
+    check_output(place, force=force)
+    if not speed > 0:
+        raise FrameFormatError(f"speed is above 0, got {speed!r}")
+    timeline, places = make_timeline(times, speed), np.arange(len(times))
+    if speed > 1:
+        timeline, places = timeline.thinned(_FASTEST_RATE)
+    with deferred_interrupt() as pressed, _replacing(place) as beside:
+        movie = _Movie(beside, place.suffix.lower(), timeline, None)
+        tick = counter(len(places), progress, pressed.is_set)
+        movie.encode(draw(places.tolist()), spec, quality, tick)
+    return Exported(place, len(places), timeline.duration, False, timeline.changed)
 
 
 def _check_place(place: Path, store: Path, *, force: bool) -> None:
@@ -301,15 +345,15 @@ class _Movie:
                         tick()
             heard.finish()
 
-    def encode(self, painter: _Painter, quality: int, tick: Tick) -> None:
+    def encode(self, images: Generator[Image, None, None], spec: FrameSpec, quality: int, tick: Tick) -> None:
         """Encode images, each to be seen when its frame was taken."""
         with self._open() as file:
-            stream = self._video_stream(file, painter.spec, quality)
+            stream = self._video_stream(file, spec, quality)
             heard = _Track(file, self._sound, self._timeline)
-            with closing(painter.images()) as images:
+            with closing(images):
                 for place, image in enumerate(images):
                     heard.write_to(self._timeline.shown[place])
-                    frame = _as_frame(image)
+                    frame = _as_frame(image, planar=image.shape[0] > spec.rows)
                     frame.pts, frame.time_base = self._ticks[place], self._tick
                     frame.duration = self._ticks[place + 1] - self._ticks[place]
                     file.mux(stream.encode(frame))
@@ -335,8 +379,10 @@ class _Movie:
         return stream
 
 
-def _as_frame(image: Image) -> VideoFrame:
+def _as_frame(image: Image, *, planar: bool) -> VideoFrame:
     """Return an image as all players know it: even sides, 16 is black and 235 is white."""
+    if planar:
+        return VideoFrame.from_ndarray(image, format="yuv420p")
     below, right = image.shape[0] % 2, image.shape[1] % 2
     if below or right:
         image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)

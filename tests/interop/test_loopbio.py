@@ -11,6 +11,7 @@ import imgstore
 from imgstore import Frame
 from imgstore.index import ImgStoreIndex
 from tests.conftest import numbered_images
+from tests.interop.apart import run_apart
 
 PYTHON = os.environ.get("ETHOSTORE_LOOPBIO_PYTHON")
 
@@ -61,16 +62,7 @@ np.save(sys.argv[3], np.array([store.get_next_image()[0] for _ in images]))
 
 def loopbio(script, *arguments):
     """Run a script with loopbio's package, which must be nowhere near ours, and return what it prints."""
-    done = subprocess.run(
-        [PYTHON, "-E", "-W", "ignore", "-c", script, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd="/",
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return run_apart(PYTHON, script, *arguments)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

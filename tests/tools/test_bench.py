@@ -144,3 +144,12 @@ def test_the_processes_of_a_contender_are_counted_together():
         assert memory_mb(os.getpid()) > memory_mb(child.pid) > 47
         assert cpu_seconds(os.getpid()) >= cpu_seconds(child.pid) > 0
         child.communicate()
+
+
+def test_the_benchmark_of_tracking_measures_every_tracker_beside_decoding(tmp_path):
+    video = write_video(tmp_path / "a.mkv", 12)
+    facts = measured("tracking", str(video), "--frames", "6", "--only", "whole frame")
+    assert [row["regions"] for row in facts["rows"]] == ["whole frame, grey", "whole frame, colour"]
+    for row in facts["rows"]:
+        assert row["decode_ms"] > 0
+        assert {"archive_of_ethoscope", "adaptive_fps", "difference_of_decode"} <= set(row)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -20,12 +21,15 @@ import tracking
 from tests.conftest import ROOT
 from tests.imgstore.test_video import write_video
 from tests.tools.commands import run
+from tests.tracking.test_correct import write as write_result
+from tracking.plots import KINDS
 
 COMMANDS = (
-    *("cameras", "doctor", "rig", "camera"),
+    *("cameras", "doctor", "rig", "camera", "layout"),
     *("demo", "record", "feed", "import", "info", "frame", "cut", "convert", "export-video", "export-tiff"),
     *("timecodes", "extra"),
-    *("track", "plot", "export", "verify", "repair"),
+    *("track", "trackers", "tracks", "plot", "overlay", "summary", "compare", "export"),
+    *("import-tracks", "verify", "repair"),
 )
 
 
@@ -444,6 +448,66 @@ def test_exports_and_plots_come_from_the_command_line(demo, tmp_path):
     fails("plot", result, "a.pdf", cwd=tmp_path, says="exists already")
 
 
+def test_tracks_go_to_an_ethoscope_file_and_back(demo, tmp_path):
+    name = ("--set", "machine_name=E_014")
+    asked = ("export", demo["files"]["result"], "--to", "all", "--format", "ethoscope", *name, "--json")
+    written = json.loads(ethostore(*asked, cwd=tmp_path).stdout)
+    assert written["left_out"] == []
+    path = tmp_path / written["written"]
+    assert path.match("all/*/E_014/*/*.db")
+    back = ("import-tracks", path, "--source", demo["files"]["store"], "--out", "back.tracks.h5", "--json")
+    facts = json.loads(ethostore(*back, cwd=tmp_path).stdout)
+    with tracking.open_results(demo["files"]["result"]) as results:
+        assert facts["points"] == len(results.points)
+        assert facts["frames"] == len(results.frames)
+    fails(*back, cwd=tmp_path, says="exists already")
+    fails("export", path, cwd=tmp_path, says="give one file to write, with --to", code=2)
+
+
+def test_results_are_summed_up_compared_and_shown_from_the_command_line(demo, tmp_path):
+    store, result = demo["files"]["store"], demo["files"]["result"]
+    text = ethostore("summary", result, "--csv", "a.csv", cwd=tmp_path).stdout
+    assert "noise" in text
+    lines = pd.read_csv(tmp_path / "a.csv")
+    assert len(lines) == 20
+    assert (lines["found"] > 0.9).all()
+    facts = json.loads(ethostore("summary", result, "--moving-above", "3px", "--json", cwd=tmp_path).stdout)
+    assert facts["moving_above_px_s"] == 3
+    fails("summary", result, "--moving-above", "fast", cwd=tmp_path, says="2px or 0.5mm", code=2)
+    found = json.loads(ethostore("compare", result, result, "--json", "--out", "w.png", cwd=tmp_path).stdout)
+    assert found["comparisons"][0]["whole"]["largest"] == 0
+    assert (tmp_path / "w.png").read_bytes().startswith(b"\x89PNG")
+    fails("compare", result, cwd=tmp_path, says="--truth", code=2)
+    options = ("--by", "index", "--start", 10, "--end", 20, "--scale", 0.5, "--json")
+    made = json.loads(ethostore("overlay", store, result, "a.mp4", *options, cwd=tmp_path).stdout)
+    assert made["frames"] == 10
+    fails("overlay", result, cwd=tmp_path, says="RESULT OUT", code=2)
+    ethostore("plot", result, "a.png", "--kind", "actogram", "--lights", "8-20", cwd=tmp_path)
+    fails("plot", result, "b.png", "--lights", "dark", cwd=tmp_path, says="8-20")
+    assert all(kind in ethostore("plot", "--help", cwd=tmp_path).stdout for kind in KINDS.names())
+
+
+def test_identities_are_corrected_from_the_command_line(tmp_path):
+    write_result(tmp_path / "a.tracks.h5").close()
+    said = ethostore("tracks", "swap", "a.tracks.h5", 1, 2, "--roi", 1, "--dry-run", cwd=tmp_path).stdout
+    assert "no, a dry run" in said
+    done = json.loads(
+        ethostore(
+            *("tracks", "swap", "a.tracks.h5", 1, 2, "--roi", 1),
+            *("--from", 1, "--to", 1.45, "--by", "seconds", "--json"),
+            cwd=tmp_path,
+        ).stdout
+    )
+    assert (done["identities"], done["points"], done["frames"]) == ({"1": 2, "2": 1}, 10, [10, 14])
+    ethostore("tracks", "join", "a.tracks.h5", 2, 3, "--roi", 1, cwd=tmp_path)
+    ethostore("tracks", "split", "a.tracks.h5", 1, "--roi", 2, "--from", 5, "--by", "index", cwd=tmp_path)
+    with tracking.open_results(tmp_path / "a.tracks.h5") as results:
+        kinds = [event.kind for event in results.events]
+    assert kinds == ["identities-swapped", "identities-joined", "identity-split"]
+    fails("tracks", "swap", "a.tracks.h5", 1, 2, cwd=tmp_path, says="--roi", code=2)
+    fails("tracks", "join", "a.tracks.h5", 1, 9, "--roi", 1, cwd=tmp_path, says="no identity 9")
+
+
 def test_errors_say_in_one_line_what_to_do_and_leave_nothing(demo, tmp_path):
     store = demo["files"]["store"]
     (tmp_path / "text.mp4").write_text("this is text")
@@ -475,7 +539,7 @@ def test_errors_say_in_one_line_what_to_do_and_leave_nothing(demo, tmp_path):
         (("record", "simulated", store, "--frames", 3), "a store already"),
         (("plot", "text.mp4", "a.png"), "no result file"),
         (("export", "nowhere.tracks.h5", "a.csv"), "does not exist"),
-        (("export", demo["files"]["result"], "a.xlsx"), "known: .csv, .parquet"),
+        (("export", demo["files"]["result"], "a.xlsx"), "known: .csv, .db, .h5"),
     ):
         fails(*arguments, cwd=tmp_path, says=says)
     assert sorted(tmp_path.rglob("*")) == before

@@ -44,7 +44,7 @@ def test_animals_that_walk_rest_leave_and_never_move_are_all_found(light):
         walk(count, (150, 60), (150, 60)),
     ]
     arena = Arena(paths, light=light)
-    points = tracked(arena, [LEFT, RIGHT], ArchiveTracker(ArchiveSettings(light_animals=light)))
+    points = tracked(arena, [LEFT, RIGHT], ArchiveTracker())
     for roi, path in enumerate(paths, 1):
         far = distances(points, roi, path)
         assert len(far) == count
@@ -75,6 +75,26 @@ def test_a_change_of_light_loses_no_animal(light):
         far = distances(points, roi, path)
         assert len(far) == 200
         assert far.max() < 4
+
+
+def test_light_that_moves_over_the_arena_loses_no_animal():
+    count = 240
+    paths = [walk(count, (20, 60), (80, 70)), walk(count, (150, 60), (150, 60))]
+    arena, slope = Arena(paths), np.linspace(-1, 1, 200)
+
+    class Sunny(Lit):
+        """Light that goes from left to right."""
+
+        def __getitem__(self, index):
+            frame = self._arena[index]
+            lit = frame.image * (1 + 0.35 * slope * np.cos(np.pi * index / count))
+            return Frame(np.clip(lit, 0, 255).astype(np.uint8), index, index, frame.time)
+
+    points = tracked(Sunny(arena, [1.0]), [LEFT, RIGHT])
+    for roi, path in enumerate(paths, 1):
+        far = distances(points, roi, path)
+        assert len(far) == count
+        assert far.max() < 3
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])
@@ -161,13 +181,13 @@ def test_every_tracker_of_the_table_can_be_made():
 
 
 def test_settings_are_read_from_text_and_wrong_ones_are_told():
-    settings = TRACKERS.get("archive")({"light_animals": "yes", "length": "27.5", "samples": "40"}).settings
-    assert (settings["light_animals"], settings["length"], settings["samples"]) == (True, 27.5, 40)
+    settings = TRACKERS.get("archive")({"polarity": "light", "length": "27.5", "samples": "40"}).settings
+    assert (settings["polarity"], settings["length"], settings["samples"]) == ("light", 27.5, 40)
     with pytest.raises(UnknownNameError, match="did you mean 'samples'"):
         TRACKERS.get("archive")({"sample": "3"})
     for name, value in (
         ("samples", "many"),
-        ("light_animals", "perhaps"),
+        ("polarity", "perhaps"),
         ("length", "long"),
         ("samples", "1"),
     ):

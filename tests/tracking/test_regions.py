@@ -18,6 +18,7 @@ from tracking import (
     open_layout,
 )
 from tracking.layouts.file import parse_layout
+from tracking.layouts.grid import place_on_targets
 
 TARGETS = np.array([(560.0, 60.0), (566.0, 420.0), (40.0, 426.0)])
 
@@ -77,7 +78,7 @@ def test_every_preset_numbers_its_regions_down_the_columns(name, count):
 def test_a_grid_without_margins_fills_the_square_of_the_targets():
     layout = parse_layout({"grid": {"rows": 2, "columns": 1, "horizontal_fill": 1, "vertical_fill": 1}})
     square = np.array([(100.0, 0.0), (100.0, 100.0), (0.0, 100.0)])
-    upper, lower = layout.place(square)
+    upper, lower = place_on_targets(layout, square)
     np.testing.assert_allclose(upper.polygon, [(0, 0), (100, 0), (100, 50), (0, 50)])
     np.testing.assert_allclose(lower.polygon, [(0, 50), (100, 50), (100, 100), (0, 100)])
 

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import tracemalloc
 
 import h5py
 import numpy as np
@@ -199,7 +200,7 @@ def test_a_result_without_points_exports_its_columns(tmp_path, ending):
 
 def test_an_unknown_ending_says_which_there_are(tmp_path):
     path = write(tmp_path / "a.tracks.h5")
-    with pytest.raises(UnknownNameError, match=r"\.csv, \.parquet"):
+    with pytest.raises(UnknownNameError, match=r"\.csv, \.db.*\.parquet.*sleap-analysis"):
         export(path, tmp_path / "a.xlsx")
     with pytest.raises(UnknownNameError, match=r"\.png"):
         plots.plot(path, tmp_path / "a.gif")
@@ -263,3 +264,74 @@ def test_a_killed_result_is_repaired_into_an_ordinary_file(tmp_path):
     once = path.read_bytes()
     assert not repair_results(path)
     assert path.read_bytes() == once
+
+
+def peak_of_reading(path, count, read):
+    """Return the most bytes that reading a result of so many points takes at a time."""
+    points = np.zeros(20, POINT)
+    points["roi"] = np.arange(20) % 2 + 1
+    with ResultWriter(path, INFO, ROIS) as results:
+        for n in range(count // 20):
+            points["frame"] = n
+            results.append(Frame(IMAGE, n, n, float(n)), points.copy())
+    with open_results(path) as results:
+        tracemalloc.start()
+        try:
+            assert sum(map(len, read(results))) == count
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+
+def test_reading_in_blocks_takes_no_more_memory_for_a_longer_result(tmp_path):
+    def read(results):
+        return results.blocks(rows=5000)
+
+    short = peak_of_reading(tmp_path / "short.tracks.h5", 20_000, read)
+    long = peak_of_reading(tmp_path / "long.tracks.h5", 100_000, read)
+    assert long < 1.5 * short
+
+
+def test_the_table_of_a_region_is_its_part_of_the_whole(tmp_path):
+    with open_results(write(tmp_path / "a.tracks.h5")) as results:
+        whole = results.table()
+        for roi in (1, 2):
+            expected = whole[whole["roi"] == roi].reset_index(drop=True)
+            pd.testing.assert_frame_equal(results.table(roi=roi), expected)
+        assert list(results.table(roi=9).columns) == list(whole.columns)
+        assert results.table(roi=9).empty
+
+
+def test_a_run_that_goes_on_must_find_what_it_found_before(tmp_path):
+    with ResultWriter(tmp_path / "a.tracks.h5", INFO, ROIS) as results:
+        for n in range(10):
+            results.append(Frame(IMAGE, n, n, float(n)), point(n, 1))
+        results.append_rest(point(9, 2), whole=False)
+        results.close("stopped")
+    with ResultWriter.resume(tmp_path / "a.tracks.h5") as results:
+        for n in range(10):
+            results.append(Frame(IMAGE, n, n, float(n)), point(n, 1))
+        results.append(Frame(IMAGE, 10, 10, 10.0), point(9, 2, x=5.0))
+        results.close("stopped")
+    with open_results(tmp_path / "a.tracks.h5") as results:
+        assert len(results.frames) == 11
+        assert results.points["x"].tolist() == [1.0] * 10 + [5.0]
+
+    def go_on_otherwise():
+        with ResultWriter.resume(tmp_path / "a.tracks.h5") as results:
+            results.append(Frame(IMAGE, 0, 0, 0.0), point(0, 1, x=3.0))
+            results.flush()
+
+    with pytest.raises(ResultFileError, match="cannot be gone on with"):
+        go_on_otherwise()
+    with open_results(tmp_path / "a.tracks.h5") as results:
+        assert results.points["x"].tolist() == [1.0] * 10 + [5.0]
+
+
+def test_an_event_that_is_too_long_is_cut_and_stays_json(tmp_path):
+    with ResultWriter(tmp_path / "a.tracks.h5", INFO, ROIS) as results:
+        results.append_events([Event(1.0, 0, "mark", {"text": 'ø"' * 1000}), Event(2.0, 0, "mark")])
+    with open_results(tmp_path / "a.tracks.h5") as results:
+        long, short = results.events
+    assert long.detail["cut"].startswith('{"text": "ø')
+    assert short.detail == {}

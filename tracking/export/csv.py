@@ -1,18 +1,27 @@
 """Comma-separated values: a row per point, a header, times with microseconds."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from imgstore import replacing
+from tracking.export.base import Export, Exporter, NoSettings
+from tracking.export.ordered import empty_table, in_order
 from tracking.results import Results
+from tracking.settings import parse_settings
 
 
-def export_csv(results: Results, out: Path) -> None:
-    """Write all points to `out`."""
-    with replacing(out) as file:
-        header = True
-        for block in results.blocks():
-            block["time"] = block["time"].map("{:.6f}".format)
-            file.write(block.to_csv(index=False, header=header, float_format="%.4f").encode())
-            header = False
-        if header:
-            file.write(results.table().to_csv(index=False).encode())
+class CSVExporter(Exporter):
+    """See `Exporter`."""
+
+    def __init__(self, settings: Mapping[str, object]) -> None:
+        parse_settings(NoSettings, settings)
+
+    def write(self, results: Results, out: Path) -> Export:
+        """Write all points to `out`."""
+        with replacing(out) as file:
+            file.write(empty_table(results).to_csv(index=False).encode())
+            for piece in in_order(results):
+                table = piece.table()
+                table["time"] = table["time"].map("{:.6f}".format)
+                file.write(table.to_csv(index=False, header=False, float_format="%.4f").encode())
+        return Export(out)

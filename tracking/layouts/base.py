@@ -23,10 +23,14 @@ class Regions:
     ----------
     rois : in the order of their numbers.
     targets : what they hang on, shape (n, 2), x then y; empty if on nothing.
+    mm_per_pixel : the scale of the picture; None if it is not known.
+    notes : what people should know of how they were found; whole sentences.
     """
 
     rois: list[ROI]
     targets: npt.NDArray[np.float64] = field(default_factory=_no_targets)
+    mm_per_pixel: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Layout(Protocol):
@@ -37,3 +41,12 @@ class Layout(Protocol):
 
         Raises LayoutError, saying what was seen, if they cannot be found.
         """
+
+
+def frame_corners(shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Return the corners of a frame of (rows, columns): upper left, upper right, lower right, lower left.
+
+    Pixels have their centres at whole numbers.
+    """
+    right, bottom = shape[1] - 1, shape[0] - 1
+    return np.array([(0, 0), (right, 0), (right, bottom), (0, bottom)], np.float64)

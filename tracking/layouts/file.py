@@ -1,110 +1,131 @@
-"""Regions written down in a YAML or JSON file.
-
-A file holds `regions`, a list of which each entry has a `polygon` of corners [x, y] or a `circle`
-[x, y, radius], and may have `number`, `value` and `name`; or it holds `grid`, the settings of a grid
-between three targets.
-"""
+"""Layouts written down in a YAML or JSON file; LAYOUTS.md says what it may hold."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from imgstore import MetadataError, parse_yaml
-from tracking.errors import LayoutError, RegionError
-from tracking.layouts.base import Grey, Layout, Regions
-from tracking.layouts.grid import TargetGrid
-from tracking.roi import ROI, check_numbers
+from imgstore import ImgstoreError, MetadataError, UnknownNameError, parse_yaml
+from tracking.errors import LayoutError, RegionError, SettingsError
+from tracking.layouts.base import Layout
+from tracking.layouts.circles import Circles
+from tracking.layouts.extras import DescribedLayout, parse_points, parse_scale, parse_split
+from tracking.layouts.grid import CornerGrid, Grid
+from tracking.layouts.manual import FixedRegions, ShareRegions
+from tracking.layouts.mask import Mask
+from tracking.layouts.templates import parse_template
+from tracking.layouts.wells import Wells
+from tracking.settings import parse_settings
 
-_MAX_BYTES = 1 << 20
-_CIRCLE_CORNERS = 90
-_REGION_KEYS = {"polygon", "circle", "number", "value", "name"}
+_MAX_BYTES = 1 << 22
+_KINDS = ("regions", "grid", "circles", "wells", "mask")
+_EXTRAS = ("units", "frame", "scale", "mm_per_pixel", "split", "targets")
+_UNITS = ("pixels", "frame")
 
-
-@dataclass(frozen=True, slots=True)
-class FixedRegions:
-    """Regions at given places.
-
-    Attributes
-    ----------
-    rois : in the order of their numbers.
-    """
-
-    rois: list[ROI]
-
-    def find(self, image: Grey) -> Regions:
-        """Return the regions. Raises RegionError if one lies outside of the image."""
-        for roi in self.rois:
-            roi.window(image.shape)
-        return Regions(self.rois)
+S = TypeVar("S")
 
 
 def load_layout(path: Path) -> Layout:
     """Return the layout in a file. Raises LayoutError, saying what is wrong with it."""
+    content = read_content(path)
     try:
-        with path.open("rb") as file:
-            content = parse_yaml(file.read(_MAX_BYTES))  # JSON is YAML
-    except OSError as exc:
-        raise LayoutError(f"the layout {path} cannot be read ({exc.strerror})") from exc
-    except MetadataError as exc:
-        raise LayoutError(f"the layout {path} is no YAML or JSON: {exc}") from exc
-    try:
-        return parse_layout(content)
+        return parse_layout(content, path.parent)
     except (LayoutError, RegionError) as exc:
         raise LayoutError(f"{path}: {exc}") from exc
 
 
-def parse_layout(content: object) -> Layout:
-    """Return the layout that the parsed content of a file describes. Raises LayoutError or RegionError."""
-    if not isinstance(content, Mapping) or not ({"regions", "grid"} & set(content)):
-        raise LayoutError("a layout file holds 'regions', a list, or 'grid', settings of a grid")
+def read_content(path: Path) -> object:
+    """Return what a YAML or JSON file says. Raises LayoutError if it is none."""
+    try:
+        with path.open("rb") as file:
+            return parse_yaml(file.read(_MAX_BYTES))  # JSON is YAML
+    except OSError as exc:
+        raise LayoutError(f"the layout {path} cannot be read ({exc.strerror})") from exc
+    except MetadataError as exc:
+        raise LayoutError(f"the layout {path} is no YAML or JSON: {exc}") from exc
+
+
+def parse_layout(content: object, folder: Path = Path()) -> Layout:
+    """Return the layout that the parsed content of a file describes.
+
+    Parameters
+    ----------
+    folder : from which the path of a mask is looked for.
+
+    Raises
+    ------
+    LayoutError, RegionError
+        The content is no layout, or one of its regions is none.
+    """
+    if isinstance(content, Mapping) and "roi_definition" in content:
+        return parse_template(content)
+    if not isinstance(content, Mapping) or len(set(_KINDS) & set(content)) != 1:
+        raise LayoutError(
+            f"a layout file holds one of {', '.join(_KINDS)} (or is a template of ethoscope); it may also "
+            f"have {', '.join(_EXTRAS)}"
+        )
+    for key in content:
+        if key not in _KINDS + _EXTRAS:
+            problem = UnknownNameError("entry", str(key), _KINDS + _EXTRAS)
+            raise LayoutError(f"in a layout file {problem}")
+    units = content.get("units", "pixels")
+    if units not in _UNITS:
+        raise LayoutError(f"units are {' or '.join(_UNITS)} (from 0 to 1), got {units!r}")
+    shares = units == "frame"
+    layout = _parse_kind(content, folder, shares=shares)
+    split = parse_split(content["split"]) if "split" in content else None
+    scale = parse_scale(content, shares=shares)
+    frame = _frame(content["frame"]) if "frame" in content else None
+    targets = parse_points(content["targets"], "targets") if "targets" in content else None
+    if (split, scale, frame, targets) == (None, None, None, None):
+        return layout
+    return DescribedLayout(layout, split, scale, frame, targets)
+
+
+def _parse_kind(content: Mapping[object, object], folder: Path, *, shares: bool) -> Layout:
+    if "regions" in content:
+        return ShareRegions(content["regions"]) if shares else FixedRegions.parse(content["regions"])
+    if shares:
+        raise LayoutError("`units: frame` is for regions, which have corners")
     if "grid" in content:
         return _grid(content["grid"])
-    entries = content["regions"]
-    if not isinstance(entries, list) or not entries:
-        raise LayoutError("'regions' is a list of regions, each with a polygon or a circle")
-    return FixedRegions(check_numbers([_roi(entry, place) for place, entry in enumerate(entries, 1)]))
+    if "mask" in content:
+        if not isinstance(content["mask"], str):
+            raise LayoutError(f"mask is the path of a picture, got {content['mask']!r}")
+        return Mask(str(folder / Path(content["mask"]).expanduser()))
+    if "circles" in content:
+        return _settings(Circles, content["circles"])
+    return _settings(Wells, content["wells"])
 
 
-def circle(x: float, y: float, radius: float) -> npt.NDArray[np.float64]:
-    """Return the corners of a polygon that is nearly a circle, shape (n, 2)."""
-    angles = np.linspace(0, 2 * np.pi, _CIRCLE_CORNERS, endpoint=False)
-    return np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], axis=1)
+def _grid(content: object) -> Layout:
+    if not isinstance(content, Mapping) or not {"rows", "columns"} <= set(content):
+        known = ", ".join(field.name for field in fields(Grid)[2:])
+        raise LayoutError(f"'grid' has rows and columns, and may have corners, {known}")
+    rest = {name: value for name, value in content.items() if name != "corners"}
+    grid = _settings(Grid, rest)
+    if "corners" not in content:
+        return grid
+    if "on" in content:
+        raise LayoutError("a grid has either corners or on")
+    return CornerGrid(grid, parse_points(content["corners"], "the corners of a grid"))
 
 
-def _grid(settings: object) -> TargetGrid:
-    known = [field.name for field in fields(TargetGrid)]
-    if not isinstance(settings, Mapping) or not {"rows", "columns"} <= set(settings) <= set(known):
-        raise LayoutError(f"'grid' has rows and columns, and may have {', '.join(known[2:])}")
+def _settings(kind: type[S], content: object) -> S:
+    """Return the settings of a kind of layout. Raises LayoutError."""
+    given = content if content is not None else {}
+    if not isinstance(given, Mapping):
+        raise LayoutError(f"the settings of {kind.__name__.lower()} are a mapping, got {content!r}")
     try:
-        return TargetGrid(**settings)
-    except TypeError as exc:
-        raise LayoutError(f"the settings of a grid are numbers ({exc})") from exc
+        return parse_settings(kind, {str(name): value for name, value in given.items()})
+    except (SettingsError, ImgstoreError) as exc:
+        raise LayoutError(str(exc)) from exc
 
 
-def _roi(entry: object, place: int) -> ROI:
-    if not isinstance(entry, Mapping) or not set(entry) <= _REGION_KEYS:
-        raise LayoutError(f"region {place} may have {', '.join(sorted(_REGION_KEYS))}, got {entry!r}")
-    if ("polygon" in entry) == ("circle" in entry):
-        raise LayoutError(f"region {place} has either a polygon or a circle")
-    try:
-        if "circle" in entry:
-            x, y, radius = map(float, entry["circle"])
-            if radius <= 0:
-                raise LayoutError(f"region {place}: the radius of a circle is above 0, got {radius}")
-            corners = circle(x, y, radius)
-        else:
-            corners = np.array(entry["polygon"], np.float64)
-        number = int(entry.get("number", place))
-        value = int(entry.get("value", number))
-        if number >= 1 << 16 or abs(value) >= 1 << 31:
-            raise LayoutError(f"region {place}: numbers go up to 65535 and values to 2147483647")
-        return ROI(corners, number, value, str(entry.get("name", "")))
-    except (TypeError, ValueError, OverflowError) as exc:
-        if isinstance(exc, LayoutError | RegionError):
-            raise
-        raise LayoutError(
-            f"region {place}: a polygon is a list of [x, y], a circle [x, y, radius] ({exc})"
-        ) from exc
+def _frame(content: object) -> tuple[int, int]:
+    size = np.array(content) if isinstance(content, list) else np.empty(0)
+    if size.shape != (2,) or size.dtype.kind not in "iu" or size.min() < 1:
+        raise LayoutError(f"frame is the size that the layout is for, [columns, rows], got {content!r}")
+    return int(size[0]), int(size[1])

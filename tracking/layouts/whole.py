@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from tracking.layouts.base import Grey, Regions
+from tracking.layouts.base import Grey, Regions, frame_corners
 from tracking.roi import ROI
 
 
@@ -14,9 +12,7 @@ class WholeFrame:
 
     def find(self, image: Grey) -> Regions:
         """Return the rectangle of the image."""
-        right, bottom = image.shape[1] - 1, image.shape[0] - 1
-        corners = np.array([(0, 0), (right, 0), (right, bottom), (0, bottom)], np.float64)
-        return Regions([ROI(corners, 1, name="whole frame")])
+        return Regions([ROI(frame_corners(image.shape), 1, name="whole frame")])
 
 
 WHOLE_FRAME = WholeFrame()

@@ -1,29 +1,32 @@
-"""One animal per region, in recordings that can be looked at as a whole before they are tracked."""
+"""One animal per region or several, in recordings that are looked at as a whole before they are tracked."""
 
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from imgstore import Frame, FrameSequence
+from imgstore import Frame, FrameSequence, ensure_grayscale
+from tracking.animal import Gait
 from tracking.background import (
     BODY_SHARE,
-    Background,
-    Preparation,
+    POLARITIES,
+    Learnt,
+    Look,
     Progress,
-    learn_background,
-    learn_preparation,
+    learn,
     sample_frames,
 )
-from tracking.detect import BlobFilter, Blobs, find_blobs
-from tracking.errors import SettingsError
-from tracking.link import LOST, Choices, PathCosts, PathFinder
-from tracking.points import POINT, Points, Status, no_points
+from tracking.detect import BlobFilter, Blobs, Looked, find_blobs
+from tracking.heading import Headings
+from tracking.link import PathCosts
+from tracking.linkers import Linker, OneEach, Several
+from tracking.points import Points
 from tracking.roi import ROI
-from tracking.settings import parse_settings
+from tracking.settings import check_settings, setting
+from tracking.split import Body, find_crowd
+from tracking.trackers.base import Detections, TrackerKind
 
 Grey = npt.NDArray[np.uint8]
 
@@ -31,36 +34,39 @@ _AREA_SPREAD = 0.6  # how much animals differ from their typical look, as logari
 _CONTRAST_SPREAD = 0.4
 _ALWAYS_THERE = 3.0  # cost of being part of the background, as stains are too
 _SPEED = 10.0  # body lengths per second
+_UNKNOWN_MOST = 50  # animals per region that are looked for where their number is unknown
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveSettings:
-    """Settings of the archive tracker.
+    """Settings of the archive tracker."""
 
-    Attributes
-    ----------
-    samples : frames from which the background is learnt, 3 or more.
-    share : of the samples that may show an animal in one place for the background to be clean, 0.5 to 0.95.
-    light_animals : whether animals are lighter than the background.
-    length : of an animal, pixels; 0 to learn it.
-    candidates : blobs per region and frame among which the path chooses, 1 or more.
-    """
-
-    samples: int = 60
-    share: float = 0.8
-    light_animals: bool = False
-    length: float = 0.0
-    candidates: int = 4
+    samples: int = setting(
+        60, "frames, spread over the recording, from which the background is learnt", unit="frames", least=3
+    )
+    share: float = setting(
+        0.8,
+        "of the samples that may show an animal in one place for the background to be clean",
+        least=0.5,
+        most=0.95,
+    )
+    polarity: str = setting(
+        "auto",
+        "whether animals are dark or light on their background, or either; auto learns it",
+        choices=POLARITIES,
+    )
+    length: float = setting(0.0, "length of an animal; 0 to learn it", unit="px", least=0)
+    candidates: int = setting(
+        4,
+        "blobs per region and frame among which the path chooses, for one animal",
+        unit="blobs",
+        least=1,
+        most=32,
+    )
+    animals: int = setting(1, "in each region; 0 if that is not known", least=0, most=1000)
 
     def __post_init__(self) -> None:
-        if self.samples < 3:
-            raise SettingsError(f"samples is 3 or more, got {self.samples}")
-        if not 0.5 <= self.share <= 0.95:
-            raise SettingsError(f"share is between 0.5 and 0.95, got {self.share}")
-        if self.length < 0 or self.candidates < 1:
-            raise SettingsError(
-                f"length is 0 or more and candidates 1 or more, got {self.length} and {self.candidates}"
-            )
+        check_settings(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +77,7 @@ class _Area:
     window: tuple[slice, slice]
     mask: Grey
     spots: Grey
+    wanted: BlobFilter
 
 
 class ArchiveTracker:
@@ -78,7 +85,7 @@ class ArchiveTracker:
 
     Animals that rest for long are found because the background is learnt from all of the recording; those
     that never move, because what looks like an animal is taken out of the background. Which blob is the
-    animal is decided by the whole path (`PathFinder`).
+    animal is decided by the whole path (`PathFinder`); which of several animals it is, by `IdentityLinker`.
 
     Parameters
     ----------
@@ -87,99 +94,118 @@ class ArchiveTracker:
 
     def __init__(self, settings: ArchiveSettings | None = None) -> None:
         self._settings = settings or ArchiveSettings()
-        self._preparation = Preparation()
-        self._background: Background | None = None
+        self._learnt: Learnt | None = None
+        self._lit: tuple[int, Grey] = (
+            -1,
+            np.empty((0, 0), np.uint8),
+        )  # the background in the light of a slot
         self._areas: list[_Area] = []
-        self._filter = BlobFilter(0, 0, 0)
-        self._finder: PathFinder | None = None
-        self._waiting: deque[list[Blobs]] = deque()  # candidates of the frames that are not decided
-        self._decided = 0
+        self._body = Body(0, 0, 0, 0)
+        self._linker: Linker | None = None
+        self._headings = Headings()
 
     @property
     def settings(self) -> Mapping[str, object]:
         """Settings, and the look of the animals once it is learnt."""
-        learnt = self._background.look._asdict() if self._background else {}
-        return {**asdict(self._settings), "learnt": learnt}
+        return {**asdict(self._settings), "learnt": self._learnt.facts if self._learnt else {}}
 
     def prepare(self, frames: FrameSequence, rois: list[ROI], progress: Progress | None = None) -> Grey:
         """Learn the background from samples; return it."""
         settings = self._settings
-        light = settings.light_animals
-        areas = [(roi, roi.window(frames.spec.shape), roi.mask(frames.spec.shape)) for roi in rois]
         samples = sample_frames(frames, settings.samples, progress)
-        self._preparation = learn_preparation(samples, light_animals=light)
-        stack = np.stack([self._preparation.apply(image) for image in samples])
-        background = learn_background(stack, rois, share=settings.share, length=settings.length or None)
-        look = background.look
-        self._background = background
-        self._areas = [_Area(roi, window, mask, background.spots[window]) for roi, window, mask in areas]
-        self._filter = BlobFilter(
-            threshold=max(background.threshold, BODY_SHARE * look.contrast),
-            smallest=0.15 * look.area,
-            largest=6 * look.area,
-            most=settings.candidates,
+        most = settings.animals or _UNKNOWN_MOST
+        several = settings.animals != 1
+        learnt = learn(
+            samples,
+            rois,
+            polarity=settings.polarity,
+            share=settings.share,
+            length=settings.length,
+            animals=most,
         )
-        costs = PathCosts(reach=0.3 * look.length, speed=_SPEED * look.length)
-        self._finder = PathFinder(len(rois), settings.candidates, costs)
-        return np.asarray(cv2.bitwise_not(background.image) if light else background.image, np.uint8)
+        background, look = learnt.background, learnt.background.look
+        self._learnt, self._lit = learnt, (0, learnt.lit(0))
+        self._areas = []
+        for roi, threshold in zip(rois, background.thresholds, strict=True):
+            window = roi.window(background.image.shape)
+            wanted = BlobFilter(
+                threshold=max(threshold, BODY_SHARE * look.contrast),
+                smallest=0.15 * look.area,
+                largest=(2 * most if several else 6) * look.area,
+                most=2 * most + 4 if several else settings.candidates,
+            )
+            mask = roi.mask(background.image.shape)
+            self._areas.append(_Area(roi, window, mask, background.spots[window], wanted))
+        self._body = Body(look.area, look.length, 4 * look.area / (np.pi * look.length), most)
+        self._linker = self._new_linker([roi.number for roi in rois], look)
+        self._headings = Headings()
+        return learnt.preparation.invert(background.image)
+
+    def _new_linker(self, numbers: list[int], look: Look) -> Linker:
+        """Return what tells animals of this look apart, in regions of these numbers."""
+        settings, speed = self._settings, _SPEED * look.length
+        if settings.animals == 1:
+            return OneEach(numbers, settings.candidates, PathCosts(reach=0.3 * look.length, speed=speed))
+        return Several(numbers, settings.animals, Gait(look.length, speed), look.area)
 
     def update(self, frame: Frame) -> Points:
         """Find candidates in the frame; return the points of the frames that are now decided."""
-        background, finder = self._prepared()
-        image = self._preparation.apply(frame.image)
-        difference = cv2.subtract(background.image, image)
-        blobs = [
-            find_blobs(cv2.bitwise_and(difference[area.window], area.mask), self._filter, area.spots)
-            for area in self._areas
-        ]
-        places = np.zeros((len(blobs), self._settings.candidates, 2))
-        costs = np.full(places.shape[:2], np.inf)
-        for place, (area, found) in enumerate(zip(self._areas, blobs, strict=True)):
-            found["x"] += area.window[1].start
-            found["y"] += area.window[0].start
-            places[place, : len(found)] = np.stack([found["x"], found["y"]], axis=1)
-            costs[place, : len(found)] = self._look_costs(found)
-        self._waiting.append(blobs)
-        return self._points(finder.append(places, costs, frame.time))
+        return self.link(self.detect(frame))
+
+    def detect(self, frame: Frame) -> Detections:
+        """Return what differs from the background; nothing is remembered."""
+        learnt, _ = self._prepared()
+        background = self._background_at(frame.time)
+        images = learnt.preparation.apply_in(frame.image, [area.window for area in self._areas])
+        found = []
+        for area, image in zip(self._areas, images, strict=True):
+            difference = learnt.preparation.compare(background[area.window], image)
+            picture = ensure_grayscale(frame.image[area.window])
+            looked = Looked(cv2.bitwise_and(difference, area.mask), area.spots, picture)
+            if self._settings.animals == 1:
+                blobs = find_blobs(looked.difference, area.wanted, looked.marked, looked.picture)
+            else:
+                blobs = find_crowd(looked, area.wanted, self._body)
+            blobs["x"] += area.window[1].start
+            blobs["y"] += area.window[0].start
+            found.append(blobs)
+        return Detections(frame.time, found)
+
+    def link(self, detections: Detections) -> Points:
+        """Take what was seen in the next frame; return the points of the frames that are now decided."""
+        _, linker = self._prepared()
+        looks = [self._look_costs(blobs) for blobs in detections.blobs]
+        return self._headings.append(*linker.append(detections.blobs, looks, detections.time))
 
     def finish(self) -> Points:
         """Return the points of the last frames."""
-        return self._points(self._prepared()[1].finish())
+        rest = self._headings.append(*self._prepared()[1].finish())
+        return np.concatenate([rest, self._headings.finish()])
 
-    def _prepared(self) -> tuple[Background, PathFinder]:
-        if self._background is None or self._finder is None:
+    def _prepared(self) -> tuple[Learnt, Linker]:
+        if self._learnt is None or self._linker is None:
             raise RuntimeError("call prepare before update")
-        return self._background, self._finder
+        return self._learnt, self._linker
+
+    def _background_at(self, time: float) -> Grey:
+        """Return the background in the light of that time; the last one is kept, since times are near."""
+        learnt, _ = self._prepared()
+        slot = learnt.slot(time)
+        if slot != self._lit[0]:
+            self._lit = (slot, learnt.lit(slot))
+        return self._lit[1]
 
     def _look_costs(self, blobs: Blobs) -> npt.NDArray[np.float64]:
         """Return how little blobs look like the animals of this recording."""
-        look = self._prepared()[0].look
+        look = self._prepared()[0].background.look
         area = np.log(blobs["area"] / look.area) / _AREA_SPREAD
         contrast = np.log(np.maximum(blobs["contrast"], 1) / look.contrast) / _CONTRAST_SPREAD
         return np.asarray(0.5 * (area**2 + contrast**2) + _ALWAYS_THERE * blobs["marked"])
 
-    def _points(self, choices: Iterable[Choices]) -> Points:
-        tables = [no_points()]
-        for chosen in choices:
-            candidates = self._waiting.popleft()
-            picked = [
-                (place, candidates[place][choice]) for place, choice in enumerate(chosen) if choice >= 0
-            ]
-            if picked:
-                blobs = np.array([blob for _, blob in picked])
-                points = np.zeros(len(picked), POINT)
-                for name in ("x", "y", "length", "width", "angle", "area"):
-                    points[name] = blobs[name]
-                points["frame"] = self._decided
-                points["roi"] = [self._areas[place].roi.number for place, _ in picked]
-                points["identity"] = 1
-                points["score"] = 1 / (1 + np.exp(self._look_costs(blobs) - LOST))
-                points["status"] = np.where(blobs["marked"] > 0.5, Status.BY_LOOKS, Status.DETECTED)
-                tables.append(points)
-            self._decided += 1
-        return np.concatenate(tables)
 
-
-def open_archive(settings: Mapping[str, object]) -> ArchiveTracker:
-    """Return an archive tracker with these settings; see `ArchiveSettings`."""
-    return ArchiveTracker(parse_settings(ArchiveSettings, settings))
+ARCHIVE = TrackerKind(
+    ArchiveSettings,
+    ArchiveTracker,
+    causal=False,
+    summary="recordings: looks at all of one before it starts, finds animals that never move",
+)

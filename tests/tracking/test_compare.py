@@ -1,0 +1,125 @@
+"""How two results differ, and one from known positions."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import imgstore
+from tests.tracking.made_results import IMAGE, write_result
+from tracking import (
+    Animal,
+    ResultFileError,
+    ResultSide,
+    TrackingError,
+    compare,
+    draw_worst,
+    open_results,
+    read_truth,
+)
+from tracking.compare import Places, pair_places
+
+ONE, OTHER = Animal(1, 1), Animal(2, 1)
+TIMES = 1e9 + np.arange(0, 30, 0.1)
+
+
+def still(x, y, count=300):
+    return np.tile(np.array([x, y], float), (count, 1))
+
+
+def compared(a, b, **options):
+    with open_results(a) as first, open_results(b) as second:
+        return compare(ResultSide(first), ResultSide(second), **options)
+
+
+def test_a_result_agrees_with_itself(tmp_path):
+    path = write_result(tmp_path / "a.tracks.h5", TIMES, {ONE: still(10, 20), OTHER: still(30, 20)})
+    found = compared(path, path)
+    assert (found.frames, found.whole.both, found.whole.only_a, found.whole.only_b) == (300, 600, 0, 0)
+    assert (found.whole.median, found.whole.largest, found.whole.near) == (0, 0, 1)
+
+
+def test_what_differs_is_told_by_region_with_the_worst_frames(tmp_path):
+    moved, lost = still(30, 20), still(10, 20)
+    moved[:, 0] += np.linspace(0, 2, len(TIMES))
+    moved[123] += (300, 0)
+    lost[:30] = np.nan
+    a = write_result(tmp_path / "a.tracks.h5", TIMES, {ONE: still(10, 20), OTHER: still(30, 20)})
+    b = write_result(tmp_path / "b.tracks.h5", TIMES, {ONE: lost, OTHER: moved})
+    found = compared(a, b)
+    one, other = found.regions
+    assert (one.roi, one.both, one.only_a, one.only_b) == (1, 270, 30, 0)
+    assert (other.both, other.only_a, other.only_b) == (300, 0, 0)
+    assert other.median == pytest.approx(1, rel=0.02)
+    assert other.p95 == pytest.approx(1.9, rel=0.02)
+    assert other.near == pytest.approx(299 / 300)
+    assert found.worst[0].index == 123
+    assert found.worst[0].distance == pytest.approx(300, abs=1)
+    assert found.worst[0].b[0] == pytest.approx(moved[123, 0])
+
+
+def test_animals_of_a_region_are_paired_whatever_they_are_called(tmp_path):
+    first, second = Animal(1, 1), Animal(1, 2)
+    a = write_result(tmp_path / "a.tracks.h5", TIMES, {first: still(10, 20), second: still(60, 20)})
+    b = write_result(tmp_path / "b.tracks.h5", TIMES, {first: still(61, 20), second: still(10, 20)})
+    assert compared(a, b).whole.largest == pytest.approx(1)
+
+
+def test_pairs_are_the_nearest_and_no_place_is_used_twice():
+    frames = np.zeros(3, np.int64)
+    a = Places(frames, frames + 1, np.array([0.0, 10.0, 50.0]), np.zeros(3))
+    b = Places(frames[:2], frames[:2] + 1, np.array([9.0, 1.5]), np.zeros(2))
+    rows_a, rows_b = pair_places(a, b)
+    assert sorted(zip(rows_a.tolist(), rows_b.tolist(), strict=True)) == [(0, 1), (1, 0)]
+    assert [len(rows) for rows in pair_places(a, b.pick(slice(0)))] == [0, 0]
+
+
+def test_only_frames_that_both_looked_at_are_compared(tmp_path):
+    a = write_result(tmp_path / "a.tracks.h5", TIMES, {ONE: still(10, 20)})
+    b = write_result(tmp_path / "b.tracks.h5", TIMES[:50], {ONE: still(10, 20, 50)})
+    found = compared(a, b)
+    assert (found.frames, found.frames_a, found.frames_b) == (50, 300, 50)
+    assert found.whole.only_a == 0
+    empty = write_result(tmp_path / "c.tracks.h5", TIMES[:0], {ONE: still(10, 20, 0)})
+    with pytest.raises(TrackingError, match="no frame in common"):
+        compared(a, empty)
+
+
+@pytest.mark.parametrize("columns", ["roi,frame,x_abs,y_abs,valid", "frame,pos_x,pos_y"])
+def test_known_positions_come_from_a_table(tmp_path, columns):
+    table = pd.DataFrame({"roi": 1, "frame": np.arange(1, 101), "x_abs": 10.5, "y_abs": 20, "valid": 1})
+    table.loc[:9, "valid"] = 0
+    table.loc[:9, "x_abs"] = np.nan
+    table = table.assign(pos_x=table["x_abs"], pos_y=table["y_abs"])[columns.split(",")]
+    table.to_csv(tmp_path / "truth.csv.gz", index=False)
+    way = still(10, 20)
+    way[50:60] = np.nan
+    path = write_result(tmp_path / "a.tracks.h5", TIMES, {ONE: way, OTHER: still(1, 1)})
+    with open_results(path) as results:
+        found = compare(ResultSide(results), read_truth(tmp_path / "truth.csv.gz", first_frame=1))
+    assert (found.frames, found.whole.both, found.whole.only_a, found.whole.only_b) == (90, 80, 0, 10)
+    assert found.whole.median == pytest.approx(0.5, rel=0.01)
+    assert found.whole.near == pytest.approx(80 / 90)
+
+
+def test_a_table_without_positions_is_told_so(tmp_path):
+    (tmp_path / "a.csv").write_text("frame,left\n1,2\n")
+    with pytest.raises(ResultFileError, match="no column x or"):
+        read_truth(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_bytes(b"\x89PNG\xff\xfe")
+    with pytest.raises(ResultFileError, match=r"b\.csv"):
+        read_truth(tmp_path / "b.csv")
+
+
+def test_the_worst_frames_are_shown(tmp_path, make_store):
+    store = make_store(shape=IMAGE.shape)
+    ways = [still(10, 20, 12), still(14, 20, 12)]
+    ways[1][7] = (90, 60)
+    a, b = (
+        write_result(tmp_path / f"{name}.tracks.h5", TIMES[:12], {ONE: way})
+        for name, way in zip("ab", ways, strict=True)
+    )
+    with imgstore.open(store) as frames:
+        picture = draw_worst(compared(a, b), frames)
+    redness = picture[..., 2].astype(int) - picture[..., 0]
+    assert (redness > 100).any()
+    assert (redness < -100).any()

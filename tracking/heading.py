@@ -1,0 +1,111 @@
+"""Which end of an animal is the head: the one that it goes ahead with."""
+
+import numpy as np
+import numpy.typing as npt
+
+from tracking.points import Points, Status, new_points
+
+Numbers = npt.NDArray[np.float64]
+
+_WINDOW_S = 1.0
+_LENGTHS = 0.4  # an animal that went less far within the window did not show where its head is
+_TURN = 60.0  # degrees between frames, beyond which it is not clear how an animal turned
+_BLOCK = 4096
+
+
+class Headings:
+    """Adds headings to points that come in the order of their frames; those of the last half second wait.
+
+    Parameters
+    ----------
+    window : around a frame in which an animal's motion says where its head is, seconds.
+    """
+
+    def __init__(self, window: float = _WINDOW_S) -> None:
+        self._window = window
+        self._points = new_points()
+        self._times = np.empty(0)
+        self._new: list[tuple[Points, Numbers]] = []
+        self._unsaid = 0  # rows that have not been returned
+        self._before = 0  # rows that were returned, and are still looked at
+
+    def append(self, points: Points, times: Numbers) -> Points:
+        """Take points and the times of their frames; return points that have their headings, in order."""
+        if len(points):
+            self._new.append((points, times))
+            self._unsaid += len(points)
+        return self._decide(last=False) if self._unsaid >= 2 * _BLOCK else new_points()
+
+    def finish(self) -> Points:
+        """Return the points that wait."""
+        return self._decide(last=True)
+
+    def _decide(self, *, last: bool) -> Points:
+        self._points = np.concatenate([self._points, *(points for points, _ in self._new)])
+        self._times = np.concatenate([self._times, *(times for _, times in self._new)])
+        self._new.clear()
+        if not len(self._points):
+            return new_points()
+        self._points["heading"][self._before :] = headings(self._points, self._times, self._window)[
+            self._before :
+        ]
+        clock = _clock(self._times)
+        stop = len(clock) if last else int(np.searchsorted(clock, clock[-1] - self._window))
+        decided = self._points[self._before : stop].copy()
+        if not len(decided):
+            return decided
+        kept = min(int(np.searchsorted(clock, clock[stop - 1] - self._window)), stop)
+        self._points, self._times = self._points[kept:], self._times[kept:]
+        self._before = stop - kept
+        self._unsaid = len(self._points) - self._before
+        return decided
+
+
+def headings(points: Points, times: Numbers, window: float = _WINDOW_S) -> Numbers:
+    """Return the heading at each point, shape (n,), degrees, 0 to 360; NaN where motion does not tell it.
+
+    The long axis is followed from frame to frame, which makes one of its ends the front; if the animal went
+    the other way within the window around a frame, the other end is.
+
+    Parameters
+    ----------
+    points : in the order of their frames.
+    times : of their frames, shape (n,), seconds.
+    """
+    found = np.full(len(points), np.nan)
+    order = np.lexsort((np.arange(len(points)), points["identity"], points["roi"]))
+    who = points[order][["roi", "identity"]]
+    for mine in np.split(order, np.flatnonzero(who[1:] != who[:-1]) + 1) if len(order) else ():
+        found[mine] = _of_one(points[mine], times[mine], window)
+    return found
+
+
+def _of_one(points: Points, times: Numbers, window: float) -> Numbers:
+    angle = points["angle"].astype(np.float64)
+    clear = (points["status"] <= Status.BY_LOOKS) & np.isfinite(angle)
+    turned = (np.diff(angle) + 90) % 180 - 90
+    elapsed = np.diff(times)
+    linked = clear[1:] & clear[:-1] & (np.abs(turned) <= _TURN) & (elapsed >= 0) & (elapsed <= window / 2)
+    turned = np.where(linked, turned, 0.0)
+    front = np.nan_to_num(angle[:1]) + np.concatenate([[0.0], np.cumsum(turned)])
+    parity = np.rint((front - np.nan_to_num(angle)) / 180)  # a new piece begins with its own axis
+    front = np.nan_to_num(angle) + 180 * parity
+    halfway = np.radians(front[1:] - turned / 2)
+    steps = np.diff(points["x"].astype(np.float64)) * np.cos(halfway)
+    steps += np.diff(points["y"].astype(np.float64)) * np.sin(halfway)
+    gone = np.concatenate([[0.0], np.cumsum(np.where(linked, steps, 0.0))])
+    piece = np.concatenate([[0], np.cumsum(~linked)])
+    clock = _clock(times)
+    first = np.maximum(np.searchsorted(clock, clock - window / 2), np.searchsorted(piece, piece))
+    last = np.minimum(
+        np.searchsorted(clock, clock + window / 2, side="right"), np.searchsorted(piece, piece, side="right")
+    )
+    ahead = gone[last - 1] - gone[first]
+    told = clear & (np.abs(ahead) >= _LENGTHS * points["length"])
+    return np.where(told, (front + np.where(ahead < 0, 180.0, 0.0)) % 360.0, np.nan)
+
+
+def _clock(times: Numbers) -> Numbers:
+    """Return seconds that never go back, though the clock was set back, or times are unknown."""
+    steps = np.diff(times, prepend=times[:1])
+    return np.asarray(np.cumsum(np.where(steps > 0, steps, 0.0)))

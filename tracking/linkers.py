@@ -1,0 +1,159 @@
+"""From what was seen in all regions to points: one animal in each, or several."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from tracking.animal import Gait, Numbers
+from tracking.detect import Blobs
+from tracking.identities import IdentityLinker, Sighting
+from tracking.link import LOST, Choices, PathCosts, PathFinder
+from tracking.points import Points, Status, new_points
+
+_MEASURES = ("x", "y", "length", "width", "angle", "area", "intensity")
+
+
+class Decided(NamedTuple):
+    """Points, and the times of their frames, shape (points,), seconds."""
+
+    points: Points
+    times: Numbers
+
+
+class Linker(Protocol):
+    """Takes what was seen frame by frame, and says which animal it is."""
+
+    def append(self, blobs: Sequence[Blobs], looks: Sequence[Numbers], time: float) -> Decided:
+        """Take the blobs of the next frame; return the points that are now decided.
+
+        Parameters
+        ----------
+        blobs : of every region.
+        looks : how little each blob looks like an animal, negative logarithms.
+        time : of the frame, seconds.
+        """
+
+    def finish(self) -> Decided:
+        """Return the points that were not decided yet."""
+
+
+class OneEach:
+    """One animal in each region, identity 1: which blob it is says the cheapest path (`PathFinder`).
+
+    Parameters
+    ----------
+    regions : their numbers.
+    candidates : blobs per region at most.
+    costs : of steps.
+    """
+
+    def __init__(self, regions: Sequence[int], candidates: int, costs: PathCosts) -> None:
+        self._regions = regions
+        self._candidates = candidates
+        self._finder = PathFinder(len(regions), candidates, costs)
+        self._waiting: deque[tuple[Sequence[Blobs], Sequence[Numbers], float]] = deque()
+        self._decided = 0
+
+    def append(self, blobs: Sequence[Blobs], looks: Sequence[Numbers], time: float) -> Decided:
+        """Take the blobs of the next frame; return the points that are now decided."""
+        places = np.zeros((len(blobs), self._candidates, 2))
+        costs = np.full(places.shape[:2], np.inf)
+        for region, found in enumerate(blobs):
+            places[region, : len(found)] = np.stack([found["x"], found["y"]], axis=1)
+            costs[region, : len(found)] = looks[region]
+        self._waiting.append((blobs, looks, time))
+        return self._points(self._finder.append(places, costs, time))
+
+    def finish(self) -> Decided:
+        """Return the points that were not decided yet."""
+        return self._points(self._finder.finish())
+
+    def _points(self, choices: Iterable[Choices]) -> Decided:
+        tables: list[tuple[Points, float]] = []
+        for chosen in choices:
+            blobs, looks, time = self._waiting.popleft()
+            picked = [(region, choice) for region, choice in enumerate(chosen) if choice >= 0]
+            if picked:
+                points = _measured(np.array([blobs[region][choice] for region, choice in picked]))
+                points["frame"] = self._decided
+                points["roi"] = [self._regions[region] for region, _ in picked]
+                points["identity"] = 1
+                cost = np.array([looks[region][choice] for region, choice in picked])
+                points["score"] = 1 / (1 + np.exp(cost - LOST))
+                tables.append((points, time))
+            self._decided += 1
+        return _decided(tables)
+
+
+class Several:
+    """Several animals in each region, told apart by `IdentityLinker`.
+
+    Parameters
+    ----------
+    regions : their numbers.
+    animals : in each; 0 if that is not known.
+    gait : how far they get.
+    area : of one, pixels.
+    """
+
+    def __init__(self, regions: Sequence[int], animals: int, gait: Gait, area: float) -> None:
+        self._regions = regions
+        self._linkers = [IdentityLinker(animals, gait, area) for _ in regions]
+        self._times: deque[float] = deque()
+        self._decided = 0
+
+    def append(self, blobs: Sequence[Blobs], looks: Sequence[Numbers], time: float) -> Decided:
+        """Take the blobs of the next frame; return the points that are now decided."""
+        self._times.append(time)
+        return self._points(
+            [
+                linker.append(found, costs, time)
+                for linker, found, costs in zip(self._linkers, blobs, looks, strict=True)
+            ]
+        )
+
+    def finish(self) -> Decided:
+        """Return the points that were not decided yet."""
+        return self._points([linker.finish() for linker in self._linkers])
+
+    def _points(self, decided: list[list[list[Sighting]]]) -> Decided:
+        tables: list[tuple[Points, float]] = []
+        for of_regions in zip(*decided, strict=True):  # frame by frame: every region is as late as the others
+            time = self._times.popleft()
+            for region, sightings in zip(self._regions, of_regions, strict=True):
+                points = _sighted(sightings)
+                points["frame"], points["roi"] = self._decided, region
+                tables.append((points, time))
+            self._decided += 1
+        return _decided(tables)
+
+
+def _decided(tables: list[tuple[Points, float]]) -> Decided:
+    """Return tables of points, each of one time, as one."""
+    points = np.concatenate([new_points(), *(table for table, _ in tables)])
+    times = np.array([time for _, time in tables], np.float64)
+    return Decided(points, np.repeat(times, np.array([len(table) for table, _ in tables], np.intp)))
+
+
+def _measured(blobs: npt.NDArray[np.void]) -> Points:
+    points = new_points(len(blobs))
+    for name in _MEASURES:
+        points[name] = blobs[name]
+    points["status"] = np.where(blobs["marked"] > 0.5, Status.BY_LOOKS, Status.DETECTED)
+    return points
+
+
+def _sighted(sightings: list[Sighting]) -> Points:
+    points = new_points(len(sightings))
+    for point, sighting in zip(points, sightings, strict=True):
+        if sighting.blob is not None:
+            for name in _MEASURES:
+                point[name] = sighting.blob[name]
+        point["x"], point["y"] = sighting.place
+        point["identity"] = sighting.identity
+        point["status"] = sighting.status
+        point["score"] = sighting.confidence
+    return points

@@ -1,0 +1,66 @@
+"""Where the animals went, over the background."""
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+
+from tracking.plots.view import RED, View, draw_regions, new_figure
+
+_TIME_COLOURS = "viridis"
+
+
+def draw_tracks(view: View) -> Figure:
+    """Return a figure of all tracks, coloured by time."""
+    figure = _framed(view)
+    put_tracks(figure.add_subplot(), view)
+    figure.suptitle(view.title("tracks"), fontsize=10)
+    return figure
+
+
+def draw_heatmap(view: View) -> Figure:
+    """Return a figure of where animals stay, as share of the time that they were seen."""
+    figure = _framed(view)
+    axes = figure.add_subplot()
+    draw_regions(axes, view.results)
+    stays = view.sights.stays / max(1, view.sights.stays.sum())
+    rows, columns = (side * view.sights.cell for side in stays.shape)
+    lowest = stays[stays > 0].min(initial=1.0)
+    image = axes.imshow(
+        np.where(stays > 0, stays, np.nan),
+        cmap="inferno",
+        norm=LogNorm(lowest, max(stays.max(), 1.01 * lowest)),
+        extent=(-0.5, columns - 0.5, rows - 0.5, -0.5),
+        interpolation="nearest",
+        alpha=0.85,
+    )
+    what = f"share of all points in {view.sights.cell} x {view.sights.cell} px"
+    figure.colorbar(image, ax=axes, orientation="horizontal", shrink=0.6, aspect=40, label=what)
+    figure.suptitle(view.title("places"), fontsize=10)
+    return figure
+
+
+def put_tracks(axes: Axes, view: View) -> None:
+    """Draw all tracks over the background, coloured by time, and what the colours mean."""
+    draw_regions(axes, view.results)
+    unit, scale = view.unit
+    for sight in view.sights.sights.values():
+        times, lines = sight.segments()
+        drawn = LineCollection(
+            list(lines), array=times / scale, cmap=_TIME_COLOURS, linewidths=0.9, rasterized=True
+        )
+        drawn.set_clim(0, view.span / scale)
+        axes.add_collection(drawn)
+        axes.plot(*sight.track[1:, -1:], ".", color=RED, markersize=4)
+    colours = mpl.cm.ScalarMappable(Normalize(0, view.span / scale), _TIME_COLOURS)
+    below = axes.inset_axes((0.2, -0.12, 0.6, 0.018))
+    axes.figure.colorbar(
+        colours, cax=below, orientation="horizontal", label=f"time ({unit}); red: last place"
+    )
+
+
+def _framed(view: View) -> Figure:
+    rows, columns = view.results.attributes["frame_shape"][:2]
+    return new_figure(10.0, max(3.0, 10.0 * rows / columns + 1.2))

@@ -1,0 +1,391 @@
+"""How the animals of a result moved and slept, window by window, however long the recording."""
+
+import math
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tracking.errors import ResultFileError
+from tracking.motion import (
+    MotionSettings,
+    Numbers,
+    bridged,
+    common_step,
+    moving_threshold,
+    runs,
+    sleeping,
+    step_noise,
+)
+from tracking.points import Status
+from tracking.results import Results
+
+UNSEEN, IMMOBILE, MOVING, ASLEEP = range(4)
+"""What an animal does in a window. One that is asleep is immobile, too."""
+
+_WINDOW = np.dtype(
+    [("x", "f4"), ("y", "f4"), ("step", "f4"), ("points", "u2"), ("found", "u2"), ("state", "u1")], align=True
+)
+_IN_MEMORY = 1 << 18  # windows of an animal; three days of seconds
+_MOST_WINDOWS = 200_000_000
+_TILE = 8192  # windows that are looked at together
+_FITTING = (2.0, 3.0, 4.0, 5.0, 6.0, 10.0, 12.0, 15.0, 20.0, 30.0, 60.0)  # seconds; they divide a minute
+_QUIET = 0.25  # share of the animals, those of the least noise: others may never rest
+_LOOKED_AT = 20_000  # frames that tell the usual interval
+
+
+class Animal(NamedTuple):
+    """Which animal: the number of its region, and its identity there."""
+
+    roi: int
+    identity: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clock:
+    """Windows of equal length, one after the other.
+
+    Attributes
+    ----------
+    start : of the first window, seconds since the Unix epoch; a multiple of `window`.
+    window : seconds.
+    frames : how many lie in each, shape (windows,).
+    first, last : times of the first and the last frame.
+    """
+
+    start: float
+    window: float
+    frames: npt.NDArray[np.int64]
+    first: float
+    last: float
+
+    def at(self, times: Numbers) -> npt.NDArray[np.int64]:
+        """Return the windows of times, -1 for those outside of the recording (the file may have grown)."""
+        known = (times >= self.first) & (times <= self.last)
+        windows = np.floor((np.where(known, times, self.start) - self.start) / self.window)
+        return np.where(known, windows, -1).astype(np.int64)
+
+
+class Trace:
+    """One animal: where it was, and what it did, in every window.
+
+    Attributes
+    ----------
+    x, y : mean position, shape (windows,), pixels; NaN where it was not seen for longer than is bridged.
+    points : from how many points; those of `Status.LOST` count.
+    found : how many of them were seen; those of `Status.LOST` do not count.
+    steps : way from the window before, pixels; NaN where either is not known.
+    states : UNSEEN, IMMOBILE, MOVING or ASLEEP.
+    scores : sum of the scores of the points that were found.
+    length : mean length of the body, pixels; NaN if it is not known.
+    """
+
+    def __init__(self, windows: int) -> None:
+        room = _room(windows)
+        self.x, self.y, self.steps = room["x"], room["y"], room["step"]
+        self.points, self.found, self.states = room["points"], room["found"], room["state"]
+        self.scores = 0.0
+        self._lengths, self._measured = 0.0, 0
+
+    @property
+    def length(self) -> float:
+        """Mean length of the body, pixels; NaN if it is not known."""
+        return self._lengths / self._measured if self._measured else np.nan
+
+    def add(self, table: pd.DataFrame, windows: npt.NDArray[np.int64]) -> None:
+        """Take points of the animal and their windows, in any order."""
+        first = int(windows.min())
+        span, at = slice(first, int(windows.max()) + 1), windows - first
+        more = np.bincount(at)
+        before = self.points[span].astype(np.int64)
+        together = before + more
+        for name, mean in (("x", self.x), ("y", self.y)):
+            sums = np.bincount(at, table[name].to_numpy(np.float64))
+            mean[span] = (mean[span] * before + sums) / np.maximum(together, 1)
+        self.points[span] = np.minimum(together, np.iinfo(np.uint16).max)
+        seen = table["status"].to_numpy() != Status.LOST
+        self.found[span] += np.bincount(at, seen).astype(np.uint16)
+        self.scores += float(np.nansum(table["score"].to_numpy(np.float64)[seen]))
+        lengths = table["length"].to_numpy(np.float64)
+        self._lengths += float(np.nansum(lengths))
+        self._measured += int(np.isfinite(lengths).sum())
+
+    def places(self, span: slice) -> Numbers:
+        """Return positions, shape (2, windows), pixels; NaN where it was not seen."""
+        return np.stack([self.x[span], self.y[span]]).astype(np.float64)
+
+    def settle(self, longest: int) -> None:
+        """Bridge gaps of at most `longest` windows, and find the steps: all points are there."""
+        for mean in (self.x, self.y):
+            mean[:] = bridged(np.where(self.points > 0, mean, np.nan), longest)
+        self.steps[0] = np.nan
+        self.steps[1:] = np.hypot(np.diff(self.x), np.diff(self.y))
+
+    def seen_steps(self) -> Numbers:
+        """Return the steps between windows in both of which it was seen."""
+        seen = self.points > 0
+        return self.steps[1:][seen[1:] & seen[:-1]].astype(np.float64)
+
+    def decide(self, farthest: float, shortest: int) -> None:
+        """Say where it moves, by steps beyond `farthest`, and where it has rested for `shortest` windows."""
+        steps = np.array(self.steps)
+        entered = np.flatnonzero(np.isfinite(self.x[:-1]) & np.isnan(steps[:-1]))
+        steps[entered] = steps[entered + 1]  # the way into it is not known; the way on tells
+        moving = steps > farthest
+        immobile = steps <= farthest
+        asleep = sleeping(immobile, shortest)
+        self.states[:] = np.select([moving, asleep, immobile], [MOVING, ASLEEP, IMMOBILE], UNSEEN)
+
+
+def _room(count: int) -> npt.NDArray[np.void]:
+    """Return a table of zeros; a large one lies in a file without a name, of which memory holds parts."""
+    if count <= _IN_MEMORY:
+        return np.zeros(count, _WINDOW)
+    with tempfile.TemporaryFile(prefix="ethostore-") as file:
+        return np.memmap(file, _WINDOW, "w+", shape=(count,))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bins:
+    """What one animal did in equal parts of the recording; the arrays have shape (bins,).
+
+    Attributes
+    ----------
+    starts : when they start, seconds since the Unix epoch.
+    seconds : how long each was filmed.
+    found : share of the frames in which it was found; NaN where there are no frames.
+    seen : seconds in which it was known whether it moved.
+    moving, asleep : seconds.
+    distance : that it went, pixels.
+    """
+
+    starts: Numbers
+    seconds: Numbers
+    found: Numbers
+    seen: Numbers
+    moving: Numbers
+    asleep: Numbers
+    distance: Numbers
+
+
+class Bout(NamedTuple):
+    """A time in which an animal slept: start in seconds since the Unix epoch, and how long, in seconds."""
+
+    animal: Animal
+    start: float
+    duration: float
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """How all animals of a result moved; made by `measure`.
+
+    Attributes
+    ----------
+    settings : what was asked.
+    clock : the windows.
+    traces : of the animals, in the order of regions and identities.
+    noise : standard deviation of a step of a resting animal along x and y, pixels, which one in four animals
+        stays below; NaN if not known.
+    moving_above : speed above which an animal moves, pixels per second.
+    shaken : windows in which the camera moved.
+    mm_per_pixel : NaN if it is not known.
+    """
+
+    settings: MotionSettings
+    clock: Clock
+    traces: Mapping[Animal, Trace]
+    noise: float
+    moving_above: float
+    shaken: int
+    mm_per_pixel: float
+    _noises: Mapping[Animal, float] = field(repr=False)
+
+    @property
+    def animals(self) -> list[Animal]:
+        """All that were seen, in the order of regions and identities."""
+        return list(self.traces)
+
+    @property
+    def window(self) -> float:
+        """Length of a window, seconds."""
+        return self.clock.window
+
+    @cached_property
+    def total_frames(self) -> int:
+        """How many frames were looked at."""
+        return int(self.clock.frames.sum())
+
+    def noise_of(self, animal: Animal) -> float:
+        """Return the standard deviation of steps of one animal while it rests, pixels."""
+        return self._noises[animal]
+
+    def bins(self, animal: Animal, seconds: float, *, start: float | None = None) -> Bins:
+        """Return what one animal did in parts of the recording.
+
+        Parameters
+        ----------
+        animal : one of `animals`.
+        seconds : length of a part; it becomes a multiple of the window.
+        start : of the first part, at or before the first window; None for that.
+        """
+        trace, clock = self.traces[animal], self.clock
+        size = max(1, round(seconds / clock.window))
+        ahead = 0 if start is None else max(0, round((clock.start - start) / clock.window))
+        first = np.maximum(np.arange(-(ahead % size), len(clock.frames), size), 0)
+        skipped = ahead // size
+
+        def total(values: npt.NDArray[np.generic]) -> Numbers:
+            return np.asarray(np.add.reduceat(values, first, dtype=np.float64))
+
+        states, steps = trace.states, trace.steps
+        frames = total(clock.frames)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = np.where(frames > 0, total(trace.found) / frames, np.nan)
+        origin = clock.start - ahead * clock.window
+        return Bins(
+            starts=np.asarray(origin + (skipped + np.arange(len(first))) * size * clock.window, np.float64),
+            seconds=total(clock.frames > 0) * clock.window,
+            found=found,
+            seen=total(states != UNSEEN) * clock.window,
+            moving=total(states == MOVING) * clock.window,
+            asleep=total(states == ASLEEP) * clock.window,
+            distance=total(np.where((states == MOVING) & np.isfinite(steps), steps, 0)),
+        )
+
+    def sleep(self, animal: Animal) -> list[Bout]:
+        """Return when one animal slept."""
+        clock = self.clock
+        return [
+            Bout(animal, clock.start + start * clock.window, (stop - start) * clock.window)
+            for start, stop in runs(self.traces[animal].states == ASLEEP).tolist()
+        ]
+
+
+def measure(
+    results: Results, settings: MotionSettings | None = None, *, mm_per_pixel: float | None = None
+) -> Motion:
+    """Return how the animals of a result moved and slept.
+
+    The file is read in blocks. 20 bytes for each animal and window are kept, in temporary files if they are
+    many (of a month of 20 animals, a gigabyte), and nothing that grows with the frames.
+
+    Parameters
+    ----------
+    results : open.
+    settings : None for the usual ones.
+    mm_per_pixel : in place of what the result says.
+
+    Raises
+    ------
+    ResultFileError
+        The times of the frames cannot be those of one recording.
+    """
+    settings = settings or MotionSettings()
+    clock = _read_clock(results, settings.window)
+    traces = _read_traces(results, clock)
+    for trace in traces.values():
+        trace.settle(round(settings.bridge / clock.window))
+    shaken = _remove_shake(traces, len(clock.frames)) if settings.remove_shake else 0
+    noise, noises = _find_noise(traces)
+    length = _median([trace.length for trace in traces.values()])
+    above = settings.moving_above or moving_threshold(noise, length, clock.window)
+    shortest = max(1, math.ceil(settings.sleep_after / clock.window))
+    for trace in traces.values():
+        trace.decide(above * clock.window, shortest)
+    scale = results.attributes["mm_per_pixel"] if mm_per_pixel is None else mm_per_pixel
+    return Motion(settings, clock, traces, noise, above, shaken, scale, noises)
+
+
+def _read_clock(results: Results, window: float) -> Clock:
+    first, last, interval = np.inf, -np.inf, 0.0
+    for block in results.frame_blocks():
+        times = block["time"][np.isfinite(block["time"])]
+        if not len(times):
+            continue
+        if not interval:
+            steps = np.diff(times[:_LOOKED_AT])
+            interval = _median(steps[steps > 0])
+        first, last = min(first, float(times.min())), max(last, float(times.max()))
+    if first > last:
+        return Clock(0.0, window, np.zeros(0, np.int64), 0.0, 0.0)
+    window = _long_enough(window, 2 * interval)
+    start = math.floor(first / window) * window
+    count = math.floor((last - start) / window) + 1
+    if count > _MOST_WINDOWS:
+        raise ResultFileError(
+            f"{results.path}: the times of its frames lie {last - first:.0f} s apart, which no "
+            "recording takes; the clock was wrong"
+        )
+    clock = Clock(start, window, np.zeros(count, np.int64), first, last)
+    for block in results.frame_blocks():
+        windows = clock.at(block["time"])
+        np.add.at(clock.frames, windows[windows >= 0], 1)
+    return clock
+
+
+def _long_enough(window: float, least: float) -> float:
+    """Return a window of at least some length, in seconds; if it has to grow, one that fits into minutes."""
+    if not least > window:
+        return window
+    return next((fit for fit in _FITTING if fit >= least), math.ceil(least / 60) * 60.0)
+
+
+def _read_traces(results: Results, clock: Clock) -> dict[Animal, Trace]:
+    traces: dict[Animal, Trace] = {}
+    for block in results.blocks():
+        windows = clock.at(block["time"].to_numpy())
+        known = (windows >= 0) & np.isfinite(block["x"].to_numpy()) & np.isfinite(block["y"].to_numpy())
+        block, windows = block[known], windows[known]
+        for animal, rows in rows_of_animals(block):
+            if animal not in traces:
+                traces[animal] = Trace(len(clock.frames))
+            traces[animal].add(block.iloc[rows], windows[rows])
+    return {animal: traces[animal] for animal in sorted(traces)}
+
+
+def rows_of_animals(table: pd.DataFrame) -> Iterator[tuple[Animal, npt.NDArray[np.intp]]]:
+    """Yield each animal in a table of points, and its rows."""
+    rois, identities = table["roi"].to_numpy(np.int64), table["identity"].to_numpy(np.int64)
+    keys = (rois << 32) | identities
+    order = np.argsort(keys, kind="stable")
+    borders = np.flatnonzero(np.diff(keys[order])) + 1
+    for rows in np.split(order, borders):
+        if len(rows):
+            yield Animal(int(rois[rows[0]]), int(identities[rows[0]])), rows
+
+
+def _find_noise(traces: Mapping[Animal, Trace]) -> tuple[float, dict[Animal, float]]:
+    """Return the noise of steps, of the quietest quarter of the animals and of each, pixels."""
+    noises = {animal: step_noise(trace.seen_steps()) for animal, trace in traces.items()}
+    known = [noise for noise in noises.values() if np.isfinite(noise)]
+    return float(np.quantile(known, _QUIET)) if known else np.nan, noises
+
+
+def _remove_shake(traces: Mapping[Animal, Trace], windows: int) -> int:
+    """Take the steps of the camera from those of the animals; return in how many windows it made one."""
+    if not traces:
+        return 0
+    shaken = 0
+    for start in range(1, windows, _TILE):
+        span = slice(start, min(start + _TILE, windows))
+        steps = [np.diff(trace.places(slice(start - 1, span.stop))) for trace in traces.values()]
+        along, down = np.stack(steps, axis=1)
+        common = common_step(along, down)
+        moved = np.hypot(*common) > 0
+        shaken += int(moved.sum())
+        if moved.any():
+            for trace, step in zip(traces.values(), steps, strict=True):
+                trace.steps[span] = np.hypot(*(step - common))
+    return shaken
+
+
+def _median(values: npt.ArrayLike) -> float:
+    known = np.asarray(values, np.float64)
+    known = known[np.isfinite(known)]
+    return float(np.median(known)) if len(known) else np.nan
