@@ -1,6 +1,7 @@
 """Track stores, videos, or what a camera films just now."""
 
 import glob
+import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -301,8 +302,7 @@ def _facts(done: Retracked) -> dict[str, object]:
         "frames": summary.frames,
         "unread": summary.unread,
         "points": summary.points,
-        "animals": summary.frames * len(done.regions.rois),
-        "found": summary.points / max(1, summary.frames * len(done.regions.rois)),
+        "found": statistics.fmean(summary.found.values()) if summary.found else 0.0,
         "found_by_region": summary.found,
         "state": "stopped" if summary.stopped else "complete",
     }
@@ -340,7 +340,8 @@ def _readable(facts: dict[str, object]) -> dict[str, object]:
     readable = {
         "result": facts["result"],
         "regions": facts["regions"],
-        "found": f"{facts['points']} of {facts['animals']} animals in {facts['frames']} frames",
+        "found": f"{facts['points']} positions in {facts['frames']} frames; an animal in "
+        f"{facts['found']:.1%} of them, on average over regions",
         "often missed": f"in region {', '.join(poor)}" if poor else "in no region",
     }
     if facts["unread"]:

@@ -12,7 +12,7 @@ from imgstore import Frame, deferred_interrupt
 from tracking.background import Progress
 from tracking.blocks import SeenFrame, UnreadFrame, is_split
 from tracking.incidents import Incidents
-from tracking.points import Points
+from tracking.points import Points, Status
 from tracking.results import Event
 from tracking.trackers import Tracker
 
@@ -70,7 +70,7 @@ class TrackSummary:
     ----------
     frames : how many were looked at.
     points : how many animals were seen in them.
-    found : region number to the share of frames in which its animal was found.
+    found : region number to the share of frames in which its animal, or one of its animals, was seen.
     stopped : whether the run was ended before its last frame.
     unread : how many frames could not be read.
     """
@@ -115,6 +115,7 @@ class Monitor:
         self._flags: list[StopFlag] = []
         self._frames = self._unread = 0
         self._counts: dict[int, int] = dict.fromkeys(self._regions, 0)
+        self._points = 0
 
     def run(
         self, progress: Progress | None = None, total: int = 0, stop: StopFlag | None = None
@@ -141,7 +142,7 @@ class Monitor:
         self._finish(whole=not stopped)
         seen = self._frames
         shares = {number: count / seen if seen else 0.0 for number, count in self._counts.items()}
-        return TrackSummary(seen, sum(self._counts.values()), shares, stopped, self._unread)
+        return TrackSummary(seen, self._points, shares, stopped, self._unread)
 
     def idle(self) -> bool:
         """Let the sinks do what is due, and return whether to end; for sources that wait for a frame."""
@@ -190,9 +191,11 @@ class Monitor:
         for stimulator in self._stimulators:
             times = self._times[points["frame"] % len(self._times)]
             self._happen(stimulator.react(points, times))
-        numbers, counts = np.unique(points["roi"], return_counts=True)
-        for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
-            self._counts[number] = self._counts.get(number, 0) + count
+        seen = points[points["status"] != Status.LOST]
+        self._points += len(seen)
+        regions = np.unique(seen[["frame", "roi"]])["roi"]  # however many animals of it
+        for number, count in zip(*np.unique(regions, return_counts=True), strict=True):
+            self._counts[int(number)] = self._counts.get(int(number), 0) + int(count)
 
     def _happen(self, events: Sequence[Event]) -> None:
         if events:
