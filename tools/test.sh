@@ -8,8 +8,9 @@ PATH=$PWD/.venv/bin:$PATH
 say "ruff: format and lint"
 ruff format --check .
 ruff check .
-say "mypy: types"
-mypy
+say "mypy: types, beside what follows"
+mypy >.venv/mypy.log 2>&1 &
+types=$!
 say "import-linter: who imports whom"
 lint-imports
 say "loopbio's imgstore, in an environment of its own, to pass stores to and fro"
@@ -17,5 +18,7 @@ ETHOSTORE_LOOPBIO_PYTHON=$(sh tools/loopbio.sh | tail -n 1)
 export ETHOSTORE_LOOPBIO_PYTHON
 say "loopbio's own tests, unchanged, on our imgstore"
 sh tools/loopbio-suite.sh
+wait $types || { cat .venv/mypy.log; exit 1; }
+cat .venv/mypy.log
 say "pytest: tests"
 exec pytest -n auto --maxprocesses 8 --dist worksteal "$@"

@@ -135,6 +135,7 @@ def test_events_cut_or_flipped_at_any_byte_are_read_in_part_and_named(store):
     read(store)
 
 
+@pytest.mark.slow
 def test_events_that_are_bombs_cost_a_bounded_amount_of_memory(store):
     file = store / EVENTS_FILENAME
     line = b'{"time": 1, "kind": "mark", "values": [' + b",".join([b"[]"] * 15_000) + b"]}\n"

@@ -75,6 +75,7 @@ def test_the_benchmark_of_the_feed_measures_what_people_pick_instead():
         assert 0 < row["latency_ms"] <= row["latency_ms_99"]
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_the_store_measures_all_beside_the_bare_codec_and_names_who_is_left_out(tmp_path):
     file = tmp_path / "all.json"
     options = ("--quick", "--frames", "8", "--json", str(file), "--peer-python", str(tmp_path / "none"))

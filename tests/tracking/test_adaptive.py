@@ -184,6 +184,7 @@ def test_a_clock_goes_on_whatever_the_times_do():
     assert clock.now == pytest.approx(3.5)
 
 
+@pytest.mark.slow
 def test_the_real_flies_are_found_live(data):
     with open_video(data / "arena_10x2.mp4") as video:
         rois = open_layout("sleep-monitor-20tube").find(video[0].image).rois
