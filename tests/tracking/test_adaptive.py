@@ -15,6 +15,8 @@ from tracking.clock import SteadyClock
 from tracking.running import RunningBackground
 from tracking.trackers.adaptive import AdaptiveSettings, AdaptiveTracker
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"shape": (60, 100), "axes": (14, 7)}
 ALL_SMALL = rectangle(1, 0, 0, 99, 59)
 
