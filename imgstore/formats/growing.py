@@ -109,7 +109,11 @@ class GrowingVideo:
 
     def _catch_up(self, last: LastPacket) -> Iterator[VideoFrame]:
         """Yield the frames before the last that the file has."""
-        with open_container(self._path) as container:
+        try:
+            opened = open_container(self._path)
+        except (av.EOFError, av.InvalidDataError):
+            return  # the muxer still has its header
+        with opened as container:
             stream = container.streams.video[0]
             filters = _as_encoded(stream)
             for packet in islice(container.demux(stream), self._given, last.position):

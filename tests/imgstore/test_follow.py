@@ -7,6 +7,7 @@ import pytest
 
 import imgstore
 from imgstore import ClosedError, Frame
+from imgstore.formats.growing import GrowingVideo, Tail
 from tests.conftest import FORMATS_HERE, numbered_images
 
 AHEAD = 3
@@ -42,6 +43,19 @@ def test_every_frame_that_is_appended_comes_in_order(tmp_path, fmt):
     with imgstore.open(tmp_path / "a") as store:
         for frame in store:
             np.testing.assert_array_equal(followed[frame.index].image, frame.image)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1a\x45\xdf\xa3"])
+def test_a_video_whose_header_is_still_on_its_way_is_waited_for(tmp_path, content):
+    chunk = tmp_path / "000000.mkv"
+    chunk.write_bytes(content)
+    tail = Tail(chunk)
+    for packet in (b"first", b"second"):
+        tail.write(b"", packet)
+    ended = iter([False, False, True])
+    assert list(GrowingVideo(chunk, "h264", (32, 48)).frames(lambda: next(ended))) == []
+    tail.close()
+    assert not list(ended)
 
 
 @pytest.mark.parametrize("fmt", ["npy", "h264/mkv"])
