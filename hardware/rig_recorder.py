@@ -8,7 +8,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -18,7 +17,7 @@ from hardware.errors import HardwareError, SettingError
 from hardware.job import CameraJob, renamed
 from hardware.recorder import Recorder
 from hardware.recording import RecordLimit, RecordProgress, RecordSummary, StopFlag
-from imgstore import ImgstoreError, deferred_interrupt
+from imgstore import ImgstoreError, deferred_interrupt, signals_held
 
 RigProgress: TypeAlias = Callable[[Mapping[str, RecordProgress]], None]
 """Called with how far each camera is, a few times a second."""
@@ -176,12 +175,8 @@ class _Hand:
         spawn = multiprocessing.get_context("spawn")
         self.connection, other = spawn.Pipe()
         self._process = spawn.Process(target=_record, args=(job, other), name=f"camera {job.name}")
-        resource_tracker.ensure_running()  # which would let the signals through
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until it knows what to do with them
-        try:
+        with signals_held(_SIGNALS):
             self._process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
         other.close()
         self.is_running = True
         for order in self._orders:

@@ -34,7 +34,7 @@ from imgstore.findings import SEVERITIES, Finding, Severity, Verification
 from imgstore.formats import FORMATS, FormatSettings
 from imgstore.frame import Frame, FrameSequence, FrameSink, FrameSource, FrameSpec, Image
 from imgstore.index import Gap, find_gaps
-from imgstore.interrupt import deferred_interrupt
+from imgstore.interrupt import deferred_interrupt, signals_held
 from imgstore.layout import replacing
 from imgstore.lost import LostFrames
 from imgstore.matching import ClockFit
@@ -162,6 +162,7 @@ __all__ = [
     "replacing",
     "save_extra",
     "save_timecodes",
+    "signals_held",
     "test",
     "verify",
 ]

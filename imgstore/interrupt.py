@@ -1,9 +1,10 @@
-"""Ctrl-C that waits until a piece of work is done."""
+"""Ctrl-C that waits until a piece of work is done, and signals that wait until a process has begun."""
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType
 
 
@@ -32,3 +33,17 @@ def deferred_interrupt() -> Iterator[threading.Event]:
         yield pressed
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def signals_held(signals: Collection[int]) -> Iterator[None]:
+    """Hold signals back from this thread, and from processes that it spawns meanwhile.
+
+    These inherit it: until they know what to do with a signal, it must not end them.
+    """
+    resource_tracker.ensure_running()  # started with the first process, it would let the signals through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

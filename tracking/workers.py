@@ -6,14 +6,14 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from multiprocessing import get_context, resource_tracker
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import NamedTuple, Protocol
 
 import cv2
 
-from imgstore import ImgstoreError
+from imgstore import ImgstoreError, signals_held
 from tracking.blocks import Block, Detector
 from tracking.errors import TrackingError, WorkerDiedError
 
@@ -168,13 +168,9 @@ def _hire(payload: bytes) -> _Worker:
     context = get_context("spawn")  # forked processes would share the decoders' threads
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, payload), daemon=True)
-    resource_tracker.ensure_running()  # which would let the signal through
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # which the new process inherits
-    try:
+    with signals_held([signal.SIGINT]):
         process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        there.close()
+    there.close()
     return _Worker(here, process)
 
 

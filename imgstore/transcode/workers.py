@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from multiprocessing import get_context, resource_tracker
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 from threading import Event
@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Generic, Protocol, TypeVar
 
 from imgstore.errors import ChunkError, ImgstoreError
-from imgstore.interrupt import deferred_interrupt
+from imgstore.interrupt import deferred_interrupt, signals_held
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -122,12 +122,8 @@ class _Crew(Generic[T]):
 def _hire(context: SpawnContext, worker: Worker[T]) -> tuple[Connection, SpawnProcess]:
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, worker), daemon=True)
-    resource_tracker.ensure_running()  # which would let the signal through
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # which the new process inherits
-    try:
+    with signals_held([signal.SIGINT]):
         process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     there.close()
     return here, process
 
