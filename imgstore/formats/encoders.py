@@ -111,7 +111,7 @@ HEVC_MKV = VideoFormat(
 AV1_MKV = VideoFormat(
     "av1/mkv",
     MKV,
-    Encoder("libsvtav1", "libdav1d", _svt, _GREY, _GREY, smallest=16),
+    Encoder("libsvtav1", "libdav1d", _svt, _GREY, _GREY, smallest=16, may_hang=True),
     SettingsTable(
         _limits(range(1, 64), tuple(map(str, range(14))), *_GREY),
         {

@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 from imgstore.decoder import VideoDecoder, image_of
 from imgstore.errors import ChunkError, FrameFormatError, MissingDependencyError, SettingsError, VideoError
 from imgstore.formats.growing import GrowingVideo, Tail, decode_held_back, held_back
+from imgstore.formats.patience import Encode, PatientEncoder
 from imgstore.formats.settings import FormatSettings, SettingsTable
 from imgstore.frame import FrameSpec, Image
 from imgstore.index import Times
@@ -74,6 +75,7 @@ class Encoder:
     rgb_codec : for pixel formats without luma, where it is another one.
     smallest : side in pixels that it can encode.
     needs : which machine, where not every one can.
+    may_hang : whether it was seen to wait for itself for ever.
     """
 
     codec: str
@@ -86,6 +88,7 @@ class Encoder:
     rgb_codec: str = ""
     smallest: int = 1
     needs: str = ""
+    may_hang: bool = False
 
     def pixel_formats(self, spec: FrameSpec) -> tuple[str, ...]:
         """Return what frames of `spec` can be in the video, none if it cannot hold them."""
@@ -231,6 +234,11 @@ class VideoWriter:
             raise ChunkError(f"the chunk {path} cannot be made ({exc.strerror}) with {settings}") from exc
         self._canvas = Canvas(spec, self._stream)
         self._tail = Tail(path)
+        self._encode: Encode = self._stream.encode
+        self._patient: PatientEncoder | None = None
+        if video_format.encoder.may_hang:
+            self._patient = PatientEncoder(self._stream.encode, str(path))
+            self._encode = self._patient.encode
 
     def append(self, image: Image, time: float) -> None:
         """Encode the next image."""
@@ -239,7 +247,7 @@ class VideoWriter:
         frame.time_base = self._stream.codec_context.time_base
         try:
             self._path.stat()  # a file that was removed would take images for ever
-            for packet in self._stream.encode(frame):
+            for packet in self._encode(frame):
                 self._tail.write(self._stream.codec_context.extradata or b"", bytes(packet))
                 self._container.mux(packet)
         except (av.FFmpegError, OSError) as exc:
@@ -269,12 +277,14 @@ class VideoWriter:
         try:
             try:
                 if self._last_tick >= 0:  # some encoders crash when they are flushed without a frame
-                    self._container.mux(self._stream.encode(None))
+                    self._container.mux(self._encode(None))
             finally:
                 self._container.close()
         except (av.FFmpegError, OSError) as exc:
             raise ChunkError(f"{self._path} cannot be finished ({exc.strerror})") from exc
         finally:
+            if self._patient is not None:
+                self._patient.close()
             self._file.close()
             self._tail.close()
 
