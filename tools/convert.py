@@ -9,9 +9,9 @@ import imgstore
 from imgstore import FORMATS, Converted
 from tools.console import folder_size, show, size_text
 from tools.options import (
-    FORCE_HELP,
     Chunksize,
     Crop,
+    Force,
     Grey,
     Json,
     Profile,
@@ -41,7 +41,7 @@ def convert(
     crop: Crop = None,
     scale: Scale = 1.0,
     workers: Workers = None,
-    force: Annotated[bool, typer.Option("--force", help=FORCE_HELP)] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Encode a store anew: another format, other chunks, grey, a part of the picture, a smaller one.

@@ -7,7 +7,7 @@ import typer
 
 import imgstore
 from tools.convert import show_store
-from tools.options import FORCE_HELP, By, From, Json, To, frame_bar, parse_range, resumable
+from tools.options import By, Force, From, Json, To, frame_bar, parse_range, resumable
 
 
 def cut(
@@ -16,7 +16,7 @@ def cut(
     start: From = None,
     stop: To = None,
     by: By = "time",
-    force: Annotated[bool, typer.Option("--force", help=FORCE_HELP)] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Copy part of a store into a new one; frames keep number, time and extra data.

@@ -15,6 +15,7 @@ import tracking
 from hardware import CameraSettings, Recorder, RecordLimit, SimulatedCamera, open_camera
 from imgstore import FrameSink, FrameSpec, StoreExistsError
 from tools.console import err, out, show, stage_bars
+from tools.options import Json
 from tools.record_display import display
 from tracking import Retracked, Score
 
@@ -27,7 +28,7 @@ def demo(
     ] = None,
     seconds: Annotated[float, typer.Option(min=1, help="How long the simulated camera films.")] = 30,
     seed: Annotated[int, typer.Option(help="Another seed gives other flies.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Film a simulated arena, track its flies, score them against the truth, plot them.
 

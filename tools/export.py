@@ -7,6 +7,7 @@ import typer
 
 import tracking
 from tools.console import err, parse_pairs, show
+from tools.options import Json
 
 
 def export(
@@ -37,7 +38,7 @@ def export(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write a result in another format.
 

@@ -7,7 +7,7 @@ import typer
 
 import imgstore
 from tools.console import duration_text, parse_time, show, size_text
-from tools.options import By, Crop, From, Grey, Json, Scale, To, frame_bar, parse_crop, parse_range
+from tools.options import By, Crop, Force, From, Grey, Json, Scale, To, frame_bar, parse_crop, parse_range
 
 
 def export_video(
@@ -42,7 +42,7 @@ def export_video(
             help="Time at which the sound file starts, as --from. Default: with the first frame of the store."
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Write a store, or part of it, as an ordinary video that plays anywhere, at the pace of the recording.

@@ -7,13 +7,13 @@ import typer
 
 import imgstore
 from tools.console import show
-from tools.options import Json
+from tools.options import Force, Json
 
 
 def extra(
     store: Annotated[Path, typer.Argument(help="Folder of the store.")],
     out: Annotated[Path, typer.Argument(help="File to write; its ending: .csv, .json, .parquet.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Write what was recorded beside the frames as a table: a row per record, or per sample of a signal.

@@ -20,6 +20,7 @@ from imgstore import (
 )
 from tools.console import parse_time, show
 from tools.info import local_text
+from tools.options import Force, Json
 from tracking import ResultFileError, draw, open_results
 
 _PICTURES = (".png", ".jpg", ".tif", ".bmp")
@@ -41,8 +42,8 @@ def frame(
     result: Annotated[
         Path | None, typer.Option(help="Result file: draw its regions and animals on the picture.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    force: Force = False,
+    as_json: Json = False,
 ) -> None:
     """Write one frame as a picture, found by its index, its camera number or its time."""
     if sum(way is not None for way in (index, number, time)) != 1:

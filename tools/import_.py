@@ -10,9 +10,9 @@ import imgstore
 from imgstore import DEFAULT_FORMAT, FORMATS, is_picture
 from tools.convert import show_store
 from tools.options import (
-    FORCE_HELP,
     Chunksize,
     Crop,
+    Force,
     Json,
     Profile,
     Scale,
@@ -70,7 +70,7 @@ def import_(
         list[str] | None, typer.Option(help="KEY=VALUE to keep in the store's metadata; may be repeated.")
     ] = None,
     workers: Workers = None,
-    force: Annotated[bool, typer.Option("--force", help=FORCE_HELP)] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Make a store of a video file, or of pictures in the natural order of their names (img9 before img10).

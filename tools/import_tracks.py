@@ -7,6 +7,7 @@ import typer
 
 import tracking
 from tools.console import err, parse_pairs, show
+from tools.options import Json
 
 
 def import_tracks(
@@ -46,7 +47,7 @@ def import_tracks(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Result file. Default: beside FILE.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Make a result file of what another program found in a recording, to plot and compare it.
 

@@ -11,6 +11,7 @@ import tracking
 from imgstore import FrameNotFoundError, Gap, LostFrames, StoreReader
 from tools.alignment import readable_alignment, summarize_alignment
 from tools.console import duration_text, folder_size, show, size_text
+from tools.options import Json
 
 _MOST_SHOWN = 5
 _LONGEST_DETAIL = 60  # characters
@@ -26,7 +27,7 @@ def info(
     by_number: Annotated[
         bool, typer.Option("--by-number", help="Match frames of several stores by number, not by time.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Say what a recording holds: frames, times, rate, format, which were lost, when and why, what happened.
 

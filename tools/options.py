@@ -20,7 +20,6 @@ BY_HELP = (
     "What --from and --to are: time, seconds (since the first frame), index (position, from 0; negative "
     "counts from the end) or number (the camera's)."
 )
-FORCE_HELP = "Replace OUT if it exists, once all is done."
 
 From = Annotated[str | None, typer.Option("--from", help=START_HELP)]
 To = Annotated[str | None, typer.Option("--to", help=STOP_HELP)]
@@ -45,6 +44,7 @@ Settings = Annotated[
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Chunks to write at a time. Default: as there are processors.")
 ]
+Force = Annotated[bool, typer.Option("--force", help="Replace OUT if it exists, once all is done.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 

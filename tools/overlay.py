@@ -7,7 +7,7 @@ import typer
 
 import tracking
 from tools.console import duration_text, show, size_text
-from tools.options import BY_HELP, FORCE_HELP, START_HELP, STOP_HELP, Json, frame_bar, parse_range
+from tools.options import BY_HELP, START_HELP, STOP_HELP, Force, Json, frame_bar, parse_range
 
 
 def overlay(
@@ -30,7 +30,7 @@ def overlay(
     quality: Annotated[
         int | None, typer.Option(min=0, max=51, help="CRF of H.264, lower is better. Default: 20.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help=FORCE_HELP)] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Write a video of a recording with regions, animals, headings, trails, times and stimuli drawn on it.

@@ -7,6 +7,7 @@ import typer
 
 from tools.console import show
 from tools.motion_options import Bridge, KeepShake, MmPerPixel, MovingAbove, SleepAfter, Window, parse_motion
+from tools.options import Force, Json
 
 KINDS = "page, tracks, heatmap, position, speed, actogram, sleep, detection"
 
@@ -29,8 +30,8 @@ def plot(
     bridge: Bridge = 10.0,
     keep_shake: KeepShake = False,
     mm_per_pixel: MmPerPixel = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    force: Force = False,
+    as_json: Json = False,
 ) -> None:
     """Draw a result: on one page, or one thing at a time.
 

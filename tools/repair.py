@@ -8,11 +8,12 @@ import typer
 import imgstore
 import tracking
 from tools.console import show
+from tools.options import Json
 
 
 def repair(
     path: Annotated[Path, typer.Argument(help="Folder of a store, or a result file (*.tracks.h5).")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Finish what a writer left that was killed, or whose machine lost power.
 

@@ -7,7 +7,7 @@ import typer
 
 import imgstore
 from tools.console import show
-from tools.options import By, From, Json, To, parse_range
+from tools.options import By, Force, From, Json, To, parse_range
 
 
 def timecodes(
@@ -16,7 +16,7 @@ def timecodes(
     start: From = None,
     stop: To = None,
     by: By = "time",
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Write the times of the frames as a timecode file, format v2: a line for each, in milliseconds.

@@ -16,6 +16,7 @@ from rich.table import Table
 from hardware import CameraTimeoutError, FeedReader, HardwareError
 from imgstore import Frame, ImgstoreError
 from tools.console import err, json_text, out, parse_pairs, show, stage_bars
+from tools.options import Json
 from tools.record_run import terminated
 from tracking import (
     LAYOUTS,
@@ -128,7 +129,7 @@ def track(
     slurm: Annotated[
         bool, typer.Option("--slurm", help="Spread over SLURM jobs, by Dask's jobqueue.yaml.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Track the animals in each region and write the positions to an HDF5 file beside the recording.
 

@@ -12,6 +12,7 @@ from rich.table import Table
 import imgstore
 from imgstore import SEVERITIES, Finding, NotAStoreError, Severity, Verification
 from tools.console import json_text, out, show_table, stage_bars
+from tools.options import Json
 
 _COLOURS: Mapping[Severity, str] = {"error": "red", "warning": "yellow", "note": "dim"}
 _RESULTS = ".h5"
@@ -25,7 +26,7 @@ def verify(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Chunks that are read at the same time; else one per core.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Read all of a store and say in one table what is wrong with it. Nothing is changed.
 
