@@ -120,7 +120,8 @@ def export_video(
     """
     place = Path(destination)
     root = find_metadata(Path(source)).parent
-    _check_place(place, root, force=force)
+    check_outside(place, root)
+    _check_place(place, force=force)
     options = ReadOptions(grey, crop, scale)
     if not speed > 0 or (audio is not None and speed != 1):
         raise FrameFormatError(f"speed is above 0, and 1 where there is sound, got {speed!r}")
@@ -173,9 +174,7 @@ def encode_video(
     progress, force : see `export_video`, as for the errors.
     """
     place = Path(destination)
-    if place.suffix.lower() not in _CONTAINERS:
-        raise UnknownNameError("kind of video", place.suffix or place.name, _CONTAINERS)
-    check_output(place, force=force)
+    _check_place(place, force=force)
     if not speed > 0:
         raise FrameFormatError(f"speed is above 0, got {speed!r}")
     timeline, places = make_timeline(times, speed), np.arange(len(times))
@@ -188,10 +187,9 @@ def encode_video(
     return Exported(place, len(places), timeline.duration, False, timeline.changed)
 
 
-def _check_place(place: Path, store: Path, *, force: bool) -> None:
+def _check_place(place: Path, *, force: bool) -> None:
     if place.suffix.lower() not in _CONTAINERS:
         raise UnknownNameError("kind of video", place.suffix or place.name, _CONTAINERS)
-    check_outside(place, store)
     check_output(place, force=force)
 
 

@@ -12,7 +12,7 @@ import random
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,8 +128,7 @@ def check(killed: Killed, *, longest: float = 1.0) -> Left:
     """Raise AssertionError unless a killed store holds what it must; return what it holds."""
     with imgstore.open(killed.job.path) as store:
         assert store.state == "interrupted" or killed.job.situation not in WRITING
-        unread = [problem for problem in store.problems if "of the unfinished chunk" not in problem]
-        assert not unread, unread  # what is lost of that chunk is looked at below
+        assert not (told := _unexpected(store.problems)), told
         frames, records, events = list(store), _records(store), store.events
         tolerance = 0 if store.lossless else 12
     places = [(frame.number - FIRST_NUMBER) // 2 for frame in frames]
@@ -149,6 +148,11 @@ def check(killed: Killed, *, longest: float = 1.0) -> Left:
     return _left(frames, records, events)
 
 
+def _unexpected(problems: Iterable[str]) -> list[str]:
+    """Return the problems but those of the chunk in hand: which of its frames must be there is checked."""
+    return [problem for problem in problems if "of the unfinished chunk" not in problem]
+
+
 def _records(store: imgstore.StoreReader) -> list[dict[str, object]]:
     table = store.extra()
     return [] if table is None else table[["place", "text"]].to_dict("records")
@@ -164,7 +168,7 @@ def _left(
 def check_repaired(path: str, before: Left, loopbio: Loopbio | None) -> None:
     """Raise AssertionError unless a repaired store holds the same, and repairing it again changes nothing."""
     done = imgstore.repair(path)
-    assert not done.problems, done.problems
+    assert not (told := _unexpected(done.problems)), told
     with imgstore.open(path) as store:
         assert store.state == "complete"
         assert not store.problems, store.problems
