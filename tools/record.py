@@ -23,6 +23,7 @@ from hardware import (
 from imgstore import DEFAULT_FORMAT, FORMATS, MetadataError
 from tools.console import parse_pairs, parse_time
 from tools.options import parse_size
+from tools.record_display import has_keys
 from tools.record_rig import record_rig
 from tools.record_run import LOST_FRAMES, exit_code, run_jobs, tell, terminated
 
@@ -211,6 +212,11 @@ def record(
     camera that is unplugged is looked for until it is back. Every frame that is lost is counted and written
     down.
     """
+    if wait and not has_keys():
+        raise typer.BadParameter(
+            "--wait waits for the key s, and there is no terminal to press it on; give --at, or start saving "
+            "from Python (hardware.Recorder.start_saving)"
+        )
     if len(targets) == 1 and targets[0].endswith((".yaml", ".yml")):
         _refuse_others(context)
         record_rig(Path(targets[0]), parse_meta(meta or []), wait=wait, as_json=as_json)

@@ -77,10 +77,15 @@ def json_event(kind: str, facts: Mapping[str, object]) -> None:
     sys.stdout.flush()
 
 
+def has_keys() -> bool:
+    """Say whether there is a terminal on which keys can be pressed."""
+    return err.is_terminal and sys.stdin.isatty()
+
+
 @contextmanager
 def keys(controls: Controls, stop: threading.Event) -> Iterator[None]:
-    """Obey single keys while a recording runs, if it runs on a terminal: s, m, q."""
-    if not (err.is_terminal and sys.stdin.isatty()):
+    """Obey single keys while a recording runs, if it runs on a terminal: s, p, m, q."""
+    if not has_keys():
         yield
         return
     ended = threading.Event()

@@ -554,6 +554,7 @@ def test_wrong_calls_exit_with_2(demo, tmp_path):
         (("record", "simulated", "a.store", "--size", "big"), "1280x960"),
         (("record", "simulated", "a.store", "--meta", "big"), "NAME=VALUE"),
         (("record", "simulated", "a.store", "--start", "noon"), "Unix seconds"),
+        (("record", "simulated", "a.store", "--wait"), "no terminal to press it on"),
         (("recrod",), "No such command"),
     ):
         fails(*arguments, cwd=tmp_path, says=says, code=2)
