@@ -16,11 +16,10 @@ from hardware.feed.writer import FeedWriter
 from hardware.frame import CameraFrame
 from hardware.place import check_place
 from hardware.recorder import Recorder
-from hardware.recording import RecordLimit, Saving
+from hardware.recording import DEFAULT_MEMORY, RecordLimit, Saving
 from hardware.store_sink import StoreSink, StoreSpec, check_store
 from imgstore import FORMATS, FrameSink, FrameSpec
 
-DEFAULT_MEMORY = 256_000_000
 DEFAULT_RESERVE = 1_000_000_000
 DEFAULT_SILENCE_S = 5.0
 

@@ -12,7 +12,7 @@ from hardware.camera import Camera
 from hardware.clock import WallClock
 from hardware.disk import DiskGuard
 from hardware.errors import SettingError
-from hardware.recording import ProgressCallback, RecordLimit, RecordSummary, Saving, StopFlag
+from hardware.recording import DEFAULT_MEMORY, ProgressCallback, RecordLimit, RecordSummary, Saving, StopFlag
 from hardware.session import Command, Session
 from hardware.sinks import SinkOpener, Sinks
 from imgstore import FrameSpec, deferred_interrupt
@@ -53,7 +53,7 @@ class Recorder:
         *,
         limit: RecordLimit | None = None,
         saving: Saving | None = None,
-        memory: int = 256_000_000,
+        memory: int = DEFAULT_MEMORY,
         queue_frames: int | None = None,
         silence_s: float = 5.0,
         give_up_s: float | None = None,

@@ -14,6 +14,10 @@ StoppedBy: TypeAlias = Literal["end", "limit", "interrupt", "stop", "disk"]
 """The camera had no more frames, a limit was reached, Ctrl-C, the caller's flag, the disk is nearly full."""
 
 
+DEFAULT_MEMORY = 256_000_000
+"""Bytes of frames that may wait to be written."""
+
+
 class StopFlag(Protocol):
     """Something to ask whether to stop: a `threading.Event`, or anything like it."""
 

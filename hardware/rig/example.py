@@ -24,7 +24,7 @@ defaults:                         # for all cameras that do not say otherwise
   format: h264/mkv                # see `ethostore record --help`
   settings: balanced              # fast, balanced, small or lossless
   chunk_s: 300                    # seconds per chunk; or chunksize: 10000, frames per chunk
-  queue: 64                       # frames that may wait to be written; or an amount: 256 MB
+  queue: 256 MB                   # of frames that may wait to be written; or how many frames: 64
   feed: off                       # on: others see frames live, by the camera's name; or another name
 
 limits:                           # the recording is complete when the first is reached; without any: Ctrl-C

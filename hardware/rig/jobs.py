@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
-from hardware.job import DEFAULT_MEMORY, CameraJob
-from hardware.recording import RecordLimit, Saving
+from hardware.job import CameraJob
+from hardware.recording import DEFAULT_MEMORY, RecordLimit, Saving
 from hardware.rig.spec import CameraSpec, RigSpec
 from hardware.store_sink import StoreSpec
 

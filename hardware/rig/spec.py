@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from hardware.camera import CAMERAS, SOURCES, CameraSettings
 from hardware.errors import SettingError
+from hardware.recording import DEFAULT_MEMORY
 from hardware.rig.schedule import Schedule, next_time_of_day, unix_time
 from hardware.rig.values import (
     byte_count,
@@ -36,7 +37,6 @@ STORE_FIELDS = ("run", "camera", "date", "time")
 """What may stand in braces in the naming of stores."""
 
 STORE_NAMING = "{run}_{date}_{time}/{camera}"
-_QUEUE_FRAMES = 64
 _RESERVE = 5_000_000_000
 _MADE_UP = ("simulated", "video", "store")  # kinds of cameras that could give frames faster than real ones
 _SHARED = (*_MADE_UP, "stream")  # of which several may be the same
@@ -165,8 +165,8 @@ class CameraSpec:
     settings: str = field(default="balanced", metadata=rule(one_of(PROFILES)))
     chunksize: int | None = field(default=None, metadata=rule(optional(whole(1))))
     chunk_s: float | None = field(default=None, metadata=rule(optional(positive("seconds"))))
-    queue: QueueSize = field(default=QueueSize(frames=_QUEUE_FRAMES), metadata=rule(queue_size))
-    allow_lost: int | None = field(default=None, metadata=rule(lost_limit))
+    queue: QueueSize = field(default=QueueSize(bytes=DEFAULT_MEMORY), metadata=rule(queue_size))
+    allow_lost: int | None = field(default=0, metadata=rule(lost_limit))
     pre_trigger_s: float = field(
         default=0.0, metadata=rule(lambda value: positive("seconds")(value) if value else 0.0)
     )

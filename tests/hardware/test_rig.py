@@ -30,6 +30,7 @@ from hardware import (
     rig_jobs,
     try_cameras,
 )
+from hardware.recording import DEFAULT_MEMORY
 from hardware.rig.values import settings_of
 from imgstore import FrameSpec
 
@@ -348,6 +349,12 @@ def test_values_made_in_python_are_checked_the_same_way():
         CameraSpec(name="a", source="simulated", size=(96, 101), split=("l", "r"))
     with pytest.raises(SettingError, match="same source"):
         RigSpec(cameras=(CameraSpec("a", "opencv:0"), CameraSpec("b", "opencv:0")), name="run")
+
+
+def test_a_camera_that_says_nothing_may_lose_no_frame_and_has_the_queue_of_a_single_one():
+    assert camera().allow_lost == 0
+    assert camera(allow_lost=True).allow_lost is None
+    assert camera().queue == QueueSize(bytes=DEFAULT_MEMORY)
 
 
 def test_a_camera_says_its_queue_in_frames():
