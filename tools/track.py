@@ -3,7 +3,7 @@
 import glob
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,14 +13,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from hardware import CameraTimeoutError, FeedReader, HardwareError
-from imgstore import Frame, ImgstoreError
+from hardware import HardwareError
+from imgstore import ImgstoreError
 from tools.console import err, json_text, out, parse_pairs, show, stage_bars
+from tools.live_frames import feed_frames
 from tools.record_run import terminated
 from tracking import (
     LAYOUTS,
     TRACKERS,
-    LiveFrames,
     Retracked,
     StopFlag,
     TrackingError,
@@ -36,8 +36,8 @@ from tracking import (
 )
 
 _FEED = "feed:"
+_LIVE_TRACKER = "adaptive"
 _FEED_WAIT_S = 3.0
-_LOOK_S = 0.1
 _SLURM_JOBS = 4
 _STOPPED = 130
 
@@ -78,7 +78,10 @@ def track(
         ),
     ] = None,
     tracker: Annotated[
-        str | None, typer.Option(help=f"One of: {', '.join(TRACKERS.names())}. Default: archive.")
+        str | None,
+        typer.Option(
+            help=f"One of: {', '.join(TRACKERS.names())}. Default: archive, and of live feeds adaptive."
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -108,9 +111,22 @@ def track(
         Path | None,
         typer.Option("--resume", help="Go on with the run of this result, which was stopped or killed."),
     ] = None,
+    realign: Annotated[
+        bool | None,
+        typer.Option(
+            "--realign/--no-realign",
+            help="Move the regions, which are those of the beginning, when the camera or the arena is "
+            "knocked; the events say when and by how much.",
+            show_default="no-realign",
+        ),
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on with what is appended to the store, until it is closed.")
     ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds to wait for a feed that nobody writes yet."),
+    ] = _FEED_WAIT_S,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -155,10 +171,11 @@ def track(
     if result_file is not None and len(found) > 1:
         raise typer.BadParameter(f"--out names one file, and there are {len(found)} sources")
     if resumed is not None:
-        moved = _one_or_none(sources, layout, tracker, given, like, result_file, force, follow)
+        moved = _one_or_none(sources, layout, tracker, given, like, result_file, force, follow, realign)
         plan = TrackPlan()
     else:
-        plan = _plan(layout, tracker, given, like)
+        live = all(source.startswith(_FEED) for source in found)
+        plan = _plan(layout, tracker or (_LIVE_TRACKER if live and not like else None), given, like, realign)
     with ExitStack() as stack:
         stop = stack.enter_context(terminated())
         progress = stack.enter_context(stage_bars())
@@ -166,7 +183,7 @@ def track(
 
         def work(source: str) -> Retracked:
             if source.startswith(_FEED):
-                frames = feed_frames(source.removeprefix(_FEED), stack)
+                frames = feed_frames(source.removeprefix(_FEED), stack, wait)
                 return track_live(frames, source, plan=plan, out=result_file, stop=stop, progress=progress)
             return retrack(
                 source,
@@ -199,33 +216,12 @@ def _workforce(scheduler: str | None, jobs: int, stack: ExitStack) -> Workforce 
     return stack.enter_context(open_slurm(jobs)) if jobs else None
 
 
-def feed_frames(name: str, stack: ExitStack) -> LiveFrames:
-    """Return the frames of a live feed from now on; `stack` lets go of it. Raises FeedNotFoundError."""
-    reader = FeedReader(name)
-    reader.start(_FEED_WAIT_S)
-    stack.callback(reader.close)
-
-    def frames(is_over: Callable[[], bool]) -> Iterator[Frame]:
-        while True:
-            try:
-                frame = reader.read(_LOOK_S)
-            except CameraTimeoutError:
-                if is_over():
-                    return
-                continue
-            if frame is None:
-                return
-            yield frame
-
-    return frames
-
-
 def _one_or_none(sources: list[str] | None, *others: object) -> str | None:
     """Return the only source that goes with --resume, where a recording lies elsewhere by now."""
     if any(others) or len(sources or []) > 1:
         raise typer.BadParameter(
-            "--resume goes on as the run began, without --layout, --tracker, --set, --settings, --like or "
-            "--out, and with one source at most, where the recording lies elsewhere by now"
+            "--resume goes on as the run began, without --layout, --tracker, --set, --settings, --like, "
+            "--realign or --out, and with one source at most, where the recording lies elsewhere by now"
         )
     return sources[0] if sources else None
 
@@ -249,13 +245,19 @@ def _find_sources(given: list[str]) -> list[str]:
 
 
 def _plan(
-    layout: str | None, tracker: str | None, settings: Mapping[str, object], like: Path | None
+    layout: str | None,
+    tracker: str | None,
+    settings: Mapping[str, object],
+    like: Path | None,
+    realign: bool | None,
 ) -> TrackPlan:
     plan = TrackPlan() if like is None else plan_like(like)
     if layout is not None:
         plan = replace(plan, layout=layout, regions=None)
     if tracker is not None and tracker != plan.tracker:
         plan = replace(plan, tracker=tracker, settings={})
+    if realign is not None:
+        plan = replace(plan, realign=realign)
     plan = replace(plan, settings={**plan.settings, **settings})
     plan.check()
     return plan
@@ -298,9 +300,11 @@ def _facts(done: Retracked) -> dict[str, object]:
     return {
         "result": str(done.path),
         "regions": len(done.regions.rois),
+        "notes": list(done.regions.notes),
         "targets": [[round(float(x), 2), round(float(y), 2)] for x, y in done.regions.targets],
         "frames": summary.frames,
         "unread": summary.unread,
+        "realigned": summary.realigned,
         "points": summary.points,
         "found": statistics.fmean(summary.found.values()) if summary.found else 0.0,
         "found_by_region": summary.found,
@@ -344,6 +348,10 @@ def _readable(facts: dict[str, object]) -> dict[str, object]:
         f"{facts['found']:.1%} of them, on average over regions",
         "often missed": f"in region {', '.join(poor)}" if poor else "in no region",
     }
+    if facts["realigned"]:
+        readable["realigned"] = f"{facts['realigned']} times; the events say when, and by how much"
+    if notes := facts["notes"]:
+        readable["note"] = "; ".join(notes)  # type: ignore[arg-type]  # texts
     if facts["unread"]:
         readable["broken"] = f"{facts['unread']} frames, which could not be read; the events say which"
     return readable

@@ -19,6 +19,7 @@ from imgstore import __version__
 from tracking.blocks import Stamped
 from tracking.errors import ResultExistsError, ResultFileError
 from tracking.points import COLUMNS, POINT, Column, Points
+from tracking.polygons import transform
 from tracking.roi import ROI, Part
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 FORMAT = "ethostore-tracks"
 VERSION = 1
 SUFFIX = ".tracks.h5"
+REALIGNED = "regions-realigned"
+"""Kind of the events that say that the regions lie elsewhere from then on."""
 
 _BATCH = 4096  # rows of a chunk on disk
 _FLUSH_FRAMES = 200
@@ -81,6 +84,7 @@ class RunInfo:
     given : settings as they were given, from which the tracker can be made anew.
     prepared_frames : how many frames there were, from the first, when the tracker was prepared.
     followed : whether frames were taken as they came, with no end known.
+    realign : whether it was looked whether the picture moves, so that regions move with it.
     """
 
     source: str
@@ -94,6 +98,7 @@ class RunInfo:
     given: Mapping[str, object] = field(default_factory=dict)
     prepared_frames: int = 0
     followed: bool = False
+    realign: bool = False
 
 
 class ResultWriter:
@@ -348,6 +353,7 @@ class Results:
         found["given"] = json.loads(found.get("given", "{}"))
         found["prepared_frames"] = int(found.get("prepared_frames", 0))
         found["followed"] = bool(found.get("followed", False))
+        found["realign"] = bool(found.get("realign", False))
         found.pop("decided_points", None)  # of the writer, for itself
         return found
 
@@ -398,6 +404,46 @@ class Results:
             Event(float(row["time"]), int(row["roi"]), row["kind"].decode(), json.loads(row["detail"]))
             for row in self._file["events"][:]
         ]
+
+    @cached_property
+    def realignments(self) -> list[tuple[float, npt.NDArray[np.float64]]]:
+        """Times from which on the regions lay elsewhere, and where: matrices of shape (2, 3).
+
+        They take pixels at the start of the recording to pixels from that time on.
+        """
+        return [
+            (event.time, np.array(event.detail["matrix"], np.float64))
+            for event in self.events
+            if event.kind == REALIGNED and "matrix" in event.detail
+        ]
+
+    def regions_at(self, time: float) -> tuple[list[ROI], npt.NDArray[np.float64]]:
+        """Return regions and targets as they lay at a time, seconds; `rois` are those of the start."""
+        matrix = next((matrix for since, matrix in reversed(self.realignments) if since <= time), None)
+        if matrix is None:
+            return self.rois, self.targets
+        return [roi.moved(matrix) for roi in self.rois], transform(matrix, self.targets)
+
+    def steadied(
+        self, times: npt.NDArray[np.float64], places: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """Return where things would be had nothing knocked the camera, shape (n, 2), x then y.
+
+        Parameters
+        ----------
+        times : when they were there, shape (n,), seconds.
+        places : where, in pixels of the frames, shape (n, 2), x then y.
+        """
+        if not self.realignments:
+            return places
+        steady = np.array(places, np.float64)
+        since = [time for time, _ in self.realignments]
+        for place, (start, matrix) in enumerate(self.realignments):
+            stop = min(since[place + 1 :], default=np.inf)
+            then = (times >= start) & (times < stop)
+            back = np.linalg.inv(np.vstack([matrix, (0, 0, 1)]))[:2]
+            steady[then] = transform(back, steady[then])
+        return steady
 
     def table(self, *, roi: int | None = None) -> "pd.DataFrame":
         """Return the points, of one region or of all, with index, number and time of their frames.
@@ -522,6 +568,7 @@ def _write_info(file: h5py.File, info: RunInfo) -> None:
             "given": json.dumps(info.given, default=str),
             "prepared_frames": info.prepared_frames,
             "followed": info.followed,
+            "realign": info.realign,
             "decided_points": -1,
         }
     )

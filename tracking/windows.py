@@ -339,6 +339,9 @@ def _long_enough(window: float, least: float) -> float:
 def _read_traces(results: Results, clock: Clock) -> dict[Animal, Trace]:
     traces: dict[Animal, Trace] = {}
     for block in results.blocks():
+        if results.realignments:
+            times, places = block["time"].to_numpy(), block[["x", "y"]].to_numpy(np.float64)
+            block[["x", "y"]] = results.steadied(times, places)
         windows = clock.at(block["time"].to_numpy())
         known = (windows >= 0) & np.isfinite(block["x"].to_numpy()) & np.isfinite(block["y"].to_numpy())
         block, windows = block[known], windows[known]
