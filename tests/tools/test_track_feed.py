@@ -18,7 +18,16 @@ ENOUGH = 0.97
 def test_an_arena_is_tracked_live_while_it_is_recorded(data, tmp_path):
     name = f"arena-test-{os.getpid()}"
     tracked = ("track", f"feed:{name}", "--wait", PATIENCE_S, "--layout", "sleep-monitor-20tube")
-    recorded = ("record", f"video:{data / 'arena_10x2.mp4'}", "a.store", "--realtime", "--feed", name)
+    recorded = (
+        "record",
+        f"video:{data / 'arena_10x2.mp4'}",
+        "a.store",
+        "--realtime",
+        "--frames",
+        620,
+        "--feed",
+        name,
+    )
     with begin(*tracked, "--out", "a.tracks.h5", "--json", cwd=tmp_path) as tracker:
         with begin(*recorded, "--json", cwd=tmp_path) as recorder:
             _, errors = recorder.communicate(timeout=PATIENCE_S + 60)
