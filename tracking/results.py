@@ -32,6 +32,7 @@ REALIGNED = "regions-realigned"
 """Kind of the events that say that the regions lie elsewhere from then on."""
 
 _BATCH = 4096  # rows of a chunk on disk
+_PIECE = 200_000  # rows that are read together
 _FLUSH_FRAMES = 200
 _FLUSH_SECONDS = 0.5
 
@@ -341,6 +342,7 @@ class Results:
         if self._file.attrs.get("format") != FORMAT or self._file.attrs.get("version") != VERSION:
             self._file.close()
             raise ResultFileError(f"{path} is HDF5, but no result of tracking that this version knows")
+        self._spans: dict[tuple[int, int], tuple[int, int]] = {}  # first and last frame of pieces read before
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -445,37 +447,82 @@ class Results:
             steady[then] = transform(back, steady[then])
         return steady
 
-    def table(self, *, roi: int | None = None) -> "pd.DataFrame":
-        """Return the points, of one region or of all, with index, number and time of their frames.
+    def table(
+        self, *, roi: int | None = None, start: float | None = None, stop: float | None = None
+    ) -> "pd.DataFrame":
+        """Return the points, all or some, with index, number and time of their frames.
 
-        For one region hardly more than its own points is in memory.
+        Of what is left out, no more than a block is in memory at a time.
+
+        Parameters
+        ----------
+        roi : number of the region; None for all.
+        start, stop : of the times of their frames, seconds since the Unix epoch, `stop` not among them; None
+            for the beginning and the end.
         """
         import pandas as pd
 
-        if roi is None:
-            return _joined(self.points, self.frames)
-        found = []
-        for points, frames, first in self._pieces():
-            mine = points[points["roi"] == roi]
-            if len(mine):
-                found.append(_joined(mine, frames, first))
+        found = list(self.blocks(roi=roi, start=start, stop=stop))
         return pd.concat(found, ignore_index=True) if found else _joined(_no_rows(POINT), _no_rows(_FRAME))
 
-    def blocks(self, rows: int = 200_000) -> "Iterator[pd.DataFrame]":
-        """Yield `table()` in pieces of at most `rows`, so that memory stays bounded."""
-        for points, frames, first in self._pieces(rows):
+    def blocks(
+        self,
+        rows: int = _PIECE,
+        *,
+        roi: int | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+    ) -> "Iterator[pd.DataFrame]":
+        """Yield `table` in pieces of at most `rows`, so that memory stays bounded."""
+        for points, frames, first in self.pieces(rows, roi=roi, start=start, stop=stop):
             yield _joined(points, frames, first)
 
-    def _pieces(self, rows: int = 200_000) -> Iterator[tuple[Points, npt.NDArray[np.void], int]]:
-        """Yield some points, the frames that they are of, and the row of the first of these frames."""
-        count = len(self._file["frames"])
+    def pieces(
+        self,
+        rows: int = _PIECE,
+        *,
+        roi: int | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+    ) -> Iterator[tuple[Points, npt.NDArray[np.void], int]]:
+        """Yield what `blocks` does as arrays: points, frames, and which row of /frames the first of these is.
+
+        The time of each point is `frames["time"][points["frame"] - first]`.
+        """
+        wanted = self._rows_between(start, stop)
         stored = self._file["points"]
-        for start in range(0, len(stored), rows):
-            points = np.asarray(stored[start : start + rows])
-            points = points[points["frame"] < count]  # a growing file may hold points a flush ahead
+        for place in range(0, len(stored), rows):
+            low, high = self._spans.get((place, rows), (wanted.start, wanted.stop))
+            if high < wanted.start or low >= wanted.stop:
+                continue
+            points = np.asarray(stored[place : place + rows])
+            first, last = int(points["frame"].min()), int(points["frame"].max())
+            if len(points) == rows:
+                self._spans[place, rows] = (first, last)
+            if first < wanted.start or last >= wanted.stop:  # a growing file may hold points a flush ahead
+                points = points[(points["frame"] >= wanted.start) & (points["frame"] < wanted.stop)]
+            if roi is not None:
+                points = points[points["roi"] == roi]
+            if not len(points):
+                continue
+            first, last = int(points["frame"].min()), int(points["frame"].max())
+            frames = np.asarray(self._file["frames"][first : last + 1])
+            if start is not None or stop is not None:  # clocks may have been set back
+                points = points[_between(frames["time"], start, stop)[points["frame"] - first]]
             if len(points):
-                first, last = int(points["frame"].min()), int(points["frame"].max())
-                yield points, np.asarray(self._file["frames"][first : last + 1]), first
+                yield points, frames, first
+
+    def _rows_between(self, start: float | None, stop: float | None) -> range:
+        """Return the rows of /frames from the first to the last whose time lies between two."""
+        if start is None and stop is None:
+            return range(self.count("frames"))
+        first, end, place = 0, 0, 0
+        for frames in self.frame_blocks():
+            here = np.flatnonzero(_between(frames["time"], start, stop)) + place
+            if len(here):
+                first, end = first if end else int(here[0]), int(here[-1]) + 1
+            place += len(frames)
+        return range(first, end)
 
     def count(self, table: str) -> int:
         """Return how many rows "frames" or "points" has by now; a growing file gets more."""
@@ -537,6 +584,14 @@ def _open(path: Path) -> h5py.File:
         return h5py.File(path, "r", libver="latest", swmr=True, locking=False)
     except OSError as exc:
         raise ResultFileError(f"{path} cannot be opened ({exc})") from exc
+
+
+def _between(
+    times: npt.NDArray[np.float64], start: float | None, stop: float | None
+) -> npt.NDArray[np.bool_]:
+    """Return which times lie from `start` to before `stop`."""
+    after = np.ones(len(times), bool) if start is None else times >= start
+    return after if stop is None else after & (times < stop)
 
 
 def _joined(points: Points, frames: npt.NDArray[np.void], first: int = 0) -> "pd.DataFrame":
