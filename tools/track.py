@@ -32,6 +32,7 @@ from tracking import (
     plan_like,
     resume,
     retrack,
+    slurm_script,
     track_live,
 )
 
@@ -142,7 +143,15 @@ def track(
         ),
     ] = None,
     slurm: Annotated[
-        bool, typer.Option("--slurm", help="Spread over SLURM jobs, by Dask's jobqueue.yaml.")
+        bool,
+        typer.Option(
+            "--slurm",
+            help="Spread over SLURM jobs; Dask's jobqueue.yaml says how long each may run, and all else.",
+        ),
+    ] = False,
+    show_script: Annotated[
+        bool,
+        typer.Option("--slurm-script", help="Print the script that --slurm submits for each job, and end."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
@@ -159,6 +168,9 @@ def track(
 
     Of several sources, those that fail are listed, and the others are tracked all the same.
     """
+    if show_script:
+        out.print(slurm_script(), markup=False, highlight=False, soft_wrap=True)
+        return
     if scheduler is not None and slurm:
         raise typer.BadParameter(
             "--scheduler and --slurm exclude each other: both say where the work is done"
@@ -213,7 +225,11 @@ def _workforce(scheduler: str | None, jobs: int, stack: ExitStack) -> Workforce 
     """Return the cluster of a scheduler, or of SLURM jobs if there are to be some; `stack` lets go of it."""
     if scheduler is not None:
         return stack.enter_context(open_scheduler(scheduler))
-    return stack.enter_context(open_slurm(jobs)) if jobs else None
+    if not jobs:
+        return None
+    workforce = stack.enter_context(open_slurm(jobs))
+    err.print(f"{jobs} SLURM jobs are submitted; it goes on when the first of them runs (squeue --me)")
+    return workforce
 
 
 def _one_or_none(sources: list[str] | None, *others: object) -> str | None:

@@ -1,7 +1,7 @@
 """Frames in, positions out: regions, backgrounds, trackers, result files and what is made of them."""
 
 from tracking.background import median_image
-from tracking.cluster import DaskWorkers, open_scheduler, open_slurm
+from tracking.cluster import DaskWorkers, open_scheduler, open_slurm, slurm_script
 from tracking.compare import Agreement, Comparison, ResultSide, TruthSide, compare, read_truth
 from tracking.correct import Correction, find_frames, join_identities, split_identity, swap_identities
 from tracking.errors import (
@@ -137,6 +137,7 @@ __all__ = [
     "retrack",
     "save_overlay",
     "score",
+    "slurm_script",
     "split_identity",
     "summarize",
     "swap_identities",
