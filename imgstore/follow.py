@@ -16,7 +16,7 @@ from imgstore.formats import ChunkReader
 from imgstore.frame import Frame, Image
 from imgstore.index import ChunkIndex, load_chunk_index
 from imgstore.journal import load_journal
-from imgstore.layout import journal_path, writer_state
+from imgstore.layout import find_chunks, journal_path, writer_state
 from imgstore.waiting import wait
 
 FollowChunk = Callable[[Path, Callable[[], bool]], Iterator[Image]]
@@ -80,8 +80,8 @@ class Follower:
 
     def frames(self) -> Iterator[Frame]:
         """Yield all frames, from the first of the store. Raises ChunkError if there is no `broken`."""
-        chunk = first = 0
-        while wait(partial(self._begun, chunk), self._writing):
+        first = 0
+        for chunk in self._numbers():
             rows = _Rows(journal_path(self._root, chunk), partial(self._index, chunk))
             done = 0
             try:
@@ -93,7 +93,20 @@ class Follower:
                 wait(partial(self._ended, chunk), lambda: True)
                 yield from self._rest(chunk, rows, first, done, str(exc))
             first += max(done, len(rows))
-            chunk += 1
+
+    def _numbers(self) -> Iterator[int]:
+        """Yield the numbers of the chunks as they are begun; some may have been removed."""
+        chunk = 0
+        while True:
+            if wait(lambda: self._begun(chunk) or self._begun(chunk + 1), self._writing):  # noqa: B023
+                if self._begun(chunk):
+                    yield chunk
+                chunk += 1
+                continue
+            later = [number for number in find_chunks(self._root, self._chunks.suffix) if number > chunk]
+            if not later:
+                return
+            chunk = min(later)
 
     def _coming(self, chunk: int, rows: "_Rows") -> Iterator[Image]:
         """Yield the images of a chunk whose rows are known, as they come."""

@@ -320,6 +320,7 @@ def _facts(done: Retracked) -> dict[str, object]:
         "targets": [[round(float(x), 2), round(float(y), 2)] for x, y in done.regions.targets],
         "frames": summary.frames,
         "unread": summary.unread,
+        "missing": summary.missing,
         "realigned": summary.realigned,
         "points": summary.points,
         "found": statistics.fmean(summary.found.values()) if summary.found else 0.0,
@@ -356,7 +357,8 @@ def _row(outcome: _Outcome) -> tuple[str, ...]:
 
 def _readable(facts: dict[str, object]) -> dict[str, object]:
     by_region: dict[int, float] = dict(facts["found_by_region"])  # type: ignore[call-overload]  # it is one
-    poor = [f"{number} ({share:.0%})" for number, share in by_region.items() if share < 0.9]
+    poor = [f"{number} ({share:.0%})" for number, share in by_region.items() if 0 < share < 0.9]
+    never = [f"{number}" for number, share in by_region.items() if share == 0]
     readable = {
         "result": facts["result"],
         "regions": facts["regions"],
@@ -368,6 +370,10 @@ def _readable(facts: dict[str, object]) -> dict[str, object]:
         readable["realigned"] = f"{facts['realigned']} times; the events say when, and by how much"
     if notes := facts["notes"]:
         readable["note"] = "; ".join(notes)  # type: ignore[arg-type]  # texts
+    if never:
+        readable["never found"] = f"in region {', '.join(never)}"
+    if facts["missing"]:
+        readable["missing"] = f"{facts['missing']} frames that the camera counted; the events say which"
     if facts["unread"]:
         readable["broken"] = f"{facts['unread']} frames, which could not be read; the events say which"
     return readable

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from imgstore import Frame, deferred_interrupt
 from tracking.background import Progress
 from tracking.blocks import SeenFrame, UnreadFrame, is_split
-from tracking.incidents import Incidents
+from tracking.incidents import FRAMES_MISSING, Incidents
 from tracking.points import Points, Status
 from tracking.results import Event
 from tracking.steadying import Steadying
@@ -74,6 +74,7 @@ class TrackSummary:
     found : region number to the share of frames in which its animal, or one of its animals, was seen.
     stopped : whether the run was ended before its last frame.
     unread : how many frames could not be read.
+    missing : how many frames the camera counted that are not there.
     realigned : how many times the regions were moved, with what they belong to.
     """
 
@@ -82,6 +83,7 @@ class TrackSummary:
     found: dict[int, float]
     stopped: bool
     unread: int = 0
+    missing: int = 0
     realigned: int = 0
 
 
@@ -120,7 +122,7 @@ class Monitor:
         self._steadying = steadying
         self._times = np.full(_TIMES_KEPT if stimulators else 1, np.nan)
         self._flags: list[StopFlag] = []
-        self._frames = self._unread = 0
+        self._frames = self._unread = self._missing = 0
         self._counts: dict[int, int] = dict.fromkeys(self._regions, 0)
         self._points = 0
 
@@ -150,7 +152,7 @@ class Monitor:
         seen = self._frames
         shares = {number: count / seen if seen else 0.0 for number, count in self._counts.items()}
         moves = self._steadying.moves if self._steadying else 0
-        return TrackSummary(seen, self._points, shares, stopped, self._unread, moves)
+        return TrackSummary(seen, self._points, shares, stopped, self._unread, self._missing, moves)
 
     def idle(self) -> bool:
         """Let the sinks do what is due, and return whether to end; for sources that wait for a frame."""
@@ -212,6 +214,7 @@ class Monitor:
             self._counts[int(number)] = self._counts.get(int(number), 0) + int(count)
 
     def _happen(self, events: Sequence[Event]) -> None:
+        self._missing += sum(int(event.detail["count"]) for event in events if event.kind == FRAMES_MISSING)
         if events:
             for sink in self._sinks:
                 sink.append_events(events)

@@ -25,7 +25,7 @@ from tracking.blocks import (
     read_frames,
 )
 from tracking.detection_log import DetectionLog, fingerprint, log_path
-from tracking.errors import ResultExistsError, ResultFileError, TrackingError
+from tracking.errors import EmptyRecordingError, ResultExistsError, ResultFileError, TrackingError
 from tracking.incidents import Incidents, incidents_of
 from tracking.layouts import Regions
 from tracking.monitor import Looked, Monitor, StopFlag, TrackSummary, closing_of
@@ -92,6 +92,9 @@ def retrack(
     with closing(_open_recording(source, follow=follow, stop=stop)) as frames:
         path = _result_path(Path(source), wanted.tracker, out, force=force)
         learnt = ReadableFrames(frames)
+        if not len(learnt):
+            problems = getattr(frames, "problems", ())
+            raise EmptyRecordingError("; ".join([f"{source} holds no frames to track", *problems]))
         run = _Run(frames, len(learnt), running, follow, workforce or LocalWorkers(workers), stop, progress)
         more: More = "appended" if follow else "none"
         prepared = prepare(wanted, running, learnt, path.parent, more=more, progress=progress)

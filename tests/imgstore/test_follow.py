@@ -79,6 +79,19 @@ def test_following_a_store_that_is_closed_meanwhile_is_refused(make_store):
         next(frames)
 
 
+@pytest.mark.parametrize("gone", [(0,), (1,), (1, 2), (3,)])
+def test_who_follows_goes_on_after_chunks_that_are_gone(make_store, gone):
+    path = make_store(format="mjpeg/avi", chunksize=3)
+    for chunk in gone:
+        for file in path.glob(f"00000{chunk}.*"):
+            file.unlink()
+    with imgstore.open(path) as store:
+        assert [(frame.index, frame.number) for frame in store.follow()] == [
+            (frame.index, frame.number) for frame in store
+        ]
+        assert len(store) == 12 - 3 * len(gone)
+
+
 @pytest.mark.parametrize("damage", ["cut off", "an image gone", "an index that is none"])
 def test_who_follows_goes_on_around_what_cannot_be_read_and_is_told(make_store, damage):
     path = make_store(format="png" if damage == "an image gone" else "mjpeg/avi", chunksize=4)
