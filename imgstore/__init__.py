@@ -31,6 +31,7 @@ from imgstore.errors import (
 )
 from imgstore.events import Event
 from imgstore.findings import SEVERITIES, Finding, Severity, Verification
+from imgstore.follow import BrokenFrame
 from imgstore.formats import FORMATS, FormatSettings
 from imgstore.frame import Frame, FrameSequence, FrameSink, FrameSource, FrameSpec, Image
 from imgstore.index import Gap, find_gaps
@@ -83,6 +84,7 @@ __all__ = [
     "TIFF_COMPRESSIONS",
     "AlignedStores",
     "AlignmentError",
+    "BrokenFrame",
     "ChunkError",
     "ClockFit",
     "ClosedError",

@@ -21,7 +21,7 @@ from imgstore.errors import ClosedError, FrameIndexError, FrameNotFoundError
 from imgstore.events import Event, EventReader
 from imgstore.extra import find_extra, load_extra
 from imgstore.flyhostel import ticks_per_second
-from imgstore.follow import Follower
+from imgstore.follow import BrokenFrame, Chunks, Follower
 from imgstore.formats import FORMATS, ChunkFormat, ChunkReader
 from imgstore.frame import Frame, FrameSpec, Image
 from imgstore.index import Gap, Numbers, StoreIndex, TimeMatch, Times, find_gaps
@@ -332,7 +332,11 @@ class StoreReader:
             return local.timestamp()
         return float(time)
 
-    def follow(self, until: Callable[[], bool] | None = None) -> Iterator[Frame]:
+    def follow(
+        self,
+        until: Callable[[], bool] | None = None,
+        broken: Callable[[BrokenFrame], None] | None = None,
+    ) -> Iterator[Frame]:
         """Yield all frames, those that there are and then each that is appended, until the writer ends.
 
         Of a store that nobody writes these are the frames that it holds.
@@ -341,8 +345,17 @@ class StoreReader:
         ----------
         until : called a hundred times a second or so while no frame comes; if it returns True, no more is
             waited for.
+        broken : called for each frame that cannot be read, before the next one is yielded, and the others
+            go on; without it ChunkError is raised. What can be read of a chunk in which there are such
+            frames comes once the chunk is finished.
         """
-        for frame in Follower(self._root, self._metadata.suffix, self._follow_chunk, until).frames():
+
+        def tell(frame: BrokenFrame) -> None:
+            if broken is not None:
+                broken(replace(frame, time=frame.time / self._ticks))
+
+        chunks = Chunks(self._root, self._metadata.suffix, self._follow_chunk, self._open_chunk)
+        for frame in Follower(chunks, until, None if broken is None else tell).frames():
             self._check_open()
             yield replace(frame, time=frame.time / self._ticks)
 

@@ -102,7 +102,8 @@ def _with_result(found: Frame, result: Path, uuid: str | None) -> Image:
             raise ResultFileError(f"{result} is of another recording, {about['source']}")
         rows = np.flatnonzero(results.frames["index"] == found.index)
         points = results.points[np.isin(results.points["frame"], rows)]
-        return draw(found.image, results.rois, points, results.targets)
+        rois, targets = results.regions_at(found.time)
+        return draw(found.image, rois, points, targets)
 
 
 def write_picture(out: Path, image: Image) -> None:

@@ -3,7 +3,7 @@
 import glob
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,15 +13,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from hardware import CameraTimeoutError, FeedReader, HardwareError
-from imgstore import Frame, ImgstoreError
+from hardware import HardwareError
+from imgstore import ImgstoreError
 from tools.console import err, json_text, out, parse_pairs, show, stage_bars
+from tools.live_frames import feed_frames
 from tools.options import Json
 from tools.record_run import terminated
 from tracking import (
     LAYOUTS,
     TRACKERS,
-    LiveFrames,
     Retracked,
     StopFlag,
     TrackingError,
@@ -33,12 +33,13 @@ from tracking import (
     plan_like,
     resume,
     retrack,
+    slurm_script,
     track_live,
 )
 
 _FEED = "feed:"
+_LIVE_TRACKER = "adaptive"
 _FEED_WAIT_S = 3.0
-_LOOK_S = 0.1
 _SLURM_JOBS = 4
 _STOPPED = 130
 
@@ -79,7 +80,10 @@ def track(
         ),
     ] = None,
     tracker: Annotated[
-        str | None, typer.Option(help=f"One of: {', '.join(TRACKERS.names())}. Default: archive.")
+        str | None,
+        typer.Option(
+            help=f"One of: {', '.join(TRACKERS.names())}. Default: archive, and of live feeds adaptive."
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -109,9 +113,22 @@ def track(
         Path | None,
         typer.Option("--resume", help="Go on with the run of this result, which was stopped or killed."),
     ] = None,
+    realign: Annotated[
+        bool | None,
+        typer.Option(
+            "--realign/--no-realign",
+            help="Move the regions, which are those of the beginning, when the camera or the arena is "
+            "knocked; the events say when and by how much.",
+            show_default="no-realign",
+        ),
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on with what is appended to the store, until it is closed.")
     ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds to wait for a feed that nobody writes yet."),
+    ] = _FEED_WAIT_S,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -127,7 +144,15 @@ def track(
         ),
     ] = None,
     slurm: Annotated[
-        bool, typer.Option("--slurm", help="Spread over SLURM jobs, by Dask's jobqueue.yaml.")
+        bool,
+        typer.Option(
+            "--slurm",
+            help="Spread over SLURM jobs; Dask's jobqueue.yaml says how long each may run, and all else.",
+        ),
+    ] = False,
+    show_script: Annotated[
+        bool,
+        typer.Option("--slurm-script", help="Print the script that --slurm submits for each job, and end."),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -144,6 +169,9 @@ def track(
 
     Of several sources, those that fail are listed, and the others are tracked all the same.
     """
+    if show_script:
+        out.print(slurm_script(), markup=False, highlight=False, soft_wrap=True)
+        return
     if scheduler is not None and slurm:
         raise typer.BadParameter(
             "--scheduler and --slurm exclude each other: both say where the work is done"
@@ -156,10 +184,11 @@ def track(
     if result_file is not None and len(found) > 1:
         raise typer.BadParameter(f"--out names one file, and there are {len(found)} sources")
     if resumed is not None:
-        moved = _one_or_none(sources, layout, tracker, given, like, result_file, force, follow)
+        moved = _one_or_none(sources, layout, tracker, given, like, result_file, force, follow, realign)
         plan = TrackPlan()
     else:
-        plan = _plan(layout, tracker, given, like)
+        live = all(source.startswith(_FEED) for source in found)
+        plan = _plan(layout, tracker or (_LIVE_TRACKER if live and not like else None), given, like, realign)
     with ExitStack() as stack:
         stop = stack.enter_context(terminated())
         progress = stack.enter_context(stage_bars())
@@ -167,7 +196,7 @@ def track(
 
         def work(source: str) -> Retracked:
             if source.startswith(_FEED):
-                frames = feed_frames(source.removeprefix(_FEED), stack)
+                frames = feed_frames(source.removeprefix(_FEED), stack, wait)
                 return track_live(frames, source, plan=plan, out=result_file, stop=stop, progress=progress)
             return retrack(
                 source,
@@ -197,36 +226,19 @@ def _workforce(scheduler: str | None, jobs: int, stack: ExitStack) -> Workforce 
     """Return the cluster of a scheduler, or of SLURM jobs if there are to be some; `stack` lets go of it."""
     if scheduler is not None:
         return stack.enter_context(open_scheduler(scheduler))
-    return stack.enter_context(open_slurm(jobs)) if jobs else None
-
-
-def feed_frames(name: str, stack: ExitStack) -> LiveFrames:
-    """Return the frames of a live feed from now on; `stack` lets go of it. Raises FeedNotFoundError."""
-    reader = FeedReader(name)
-    reader.start(_FEED_WAIT_S)
-    stack.callback(reader.close)
-
-    def frames(is_over: Callable[[], bool]) -> Iterator[Frame]:
-        while True:
-            try:
-                frame = reader.read(_LOOK_S)
-            except CameraTimeoutError:
-                if is_over():
-                    return
-                continue
-            if frame is None:
-                return
-            yield frame
-
-    return frames
+    if not jobs:
+        return None
+    workforce = stack.enter_context(open_slurm(jobs))
+    err.print(f"{jobs} SLURM jobs are submitted; it goes on when the first of them runs (squeue --me)")
+    return workforce
 
 
 def _one_or_none(sources: list[str] | None, *others: object) -> str | None:
     """Return the only source that goes with --resume, where a recording lies elsewhere by now."""
     if any(others) or len(sources or []) > 1:
         raise typer.BadParameter(
-            "--resume goes on as the run began, without --layout, --tracker, --set, --settings, --like or "
-            "--out, and with one source at most, where the recording lies elsewhere by now"
+            "--resume goes on as the run began, without --layout, --tracker, --set, --settings, --like, "
+            "--realign or --out, and with one source at most, where the recording lies elsewhere by now"
         )
     return sources[0] if sources else None
 
@@ -250,13 +262,19 @@ def _find_sources(given: list[str]) -> list[str]:
 
 
 def _plan(
-    layout: str | None, tracker: str | None, settings: Mapping[str, object], like: Path | None
+    layout: str | None,
+    tracker: str | None,
+    settings: Mapping[str, object],
+    like: Path | None,
+    realign: bool | None,
 ) -> TrackPlan:
     plan = TrackPlan() if like is None else plan_like(like)
     if layout is not None:
         plan = replace(plan, layout=layout, regions=None)
     if tracker is not None and tracker != plan.tracker:
         plan = replace(plan, tracker=tracker, settings={})
+    if realign is not None:
+        plan = replace(plan, realign=realign)
     plan = replace(plan, settings={**plan.settings, **settings})
     plan.check()
     return plan
@@ -299,9 +317,12 @@ def _facts(done: Retracked) -> dict[str, object]:
     return {
         "result": str(done.path),
         "regions": len(done.regions.rois),
+        "notes": list(done.regions.notes),
         "targets": [[round(float(x), 2), round(float(y), 2)] for x, y in done.regions.targets],
         "frames": summary.frames,
         "unread": summary.unread,
+        "missing": summary.missing,
+        "realigned": summary.realigned,
         "points": summary.points,
         "found": statistics.fmean(summary.found.values()) if summary.found else 0.0,
         "found_by_region": summary.found,
@@ -337,7 +358,8 @@ def _row(outcome: _Outcome) -> tuple[str, ...]:
 
 def _readable(facts: dict[str, object]) -> dict[str, object]:
     by_region: dict[int, float] = dict(facts["found_by_region"])  # type: ignore[call-overload]  # it is one
-    poor = [f"{number} ({share:.0%})" for number, share in by_region.items() if share < 0.9]
+    poor = [f"{number} ({share:.0%})" for number, share in by_region.items() if 0 < share < 0.9]
+    never = [f"{number}" for number, share in by_region.items() if share == 0]
     readable = {
         "result": facts["result"],
         "regions": facts["regions"],
@@ -345,6 +367,14 @@ def _readable(facts: dict[str, object]) -> dict[str, object]:
         f"{facts['found']:.1%} of them, on average over regions",
         "often missed": f"in region {', '.join(poor)}" if poor else "in no region",
     }
+    if facts["realigned"]:
+        readable["realigned"] = f"{facts['realigned']} times; the events say when, and by how much"
+    if notes := facts["notes"]:
+        readable["note"] = "; ".join(notes)  # type: ignore[arg-type]  # texts
+    if never:
+        readable["never found"] = f"in region {', '.join(never)}"
+    if facts["missing"]:
+        readable["missing"] = f"{facts['missing']} frames that the camera counted; the events say which"
     if facts["unread"]:
         readable["broken"] = f"{facts['unread']} frames, which could not be read; the events say which"
     return readable

@@ -1,6 +1,7 @@
 """Frames in, positions out: regions, backgrounds, trackers, result files and what is made of them."""
 
-from tracking.cluster import DaskWorkers, open_scheduler, open_slurm
+from tracking.background import median_image
+from tracking.cluster import DaskWorkers, open_scheduler, open_slurm, slurm_script
 from tracking.compare import Agreement, Comparison, ResultSide, TruthSide, compare, read_truth
 from tracking.correct import Correction, find_frames, join_identities, split_identity, swap_identities
 from tracking.errors import (
@@ -29,11 +30,12 @@ from tracking.monitor import Monitor, PointSink, Stimulator, StopFlag, TrackSumm
 from tracking.motion import MotionSettings
 from tracking.overlay import draw
 from tracking.overlay_video import open_source_of, save_overlay
+from tracking.plan import TrackPlan, plan_like
 from tracking.points import COLUMNS, POINT, Points, Status
 from tracking.polygons import circle_through
 from tracking.realign import Realignment, realign
 from tracking.results import Event, Results, ResultWriter, RunInfo, open_results, repair_results
-from tracking.retrack import Retracked, TrackPlan, median_image, plan_like, resume, retrack
+from tracking.retrack import Retracked, resume, retrack
 from tracking.roi import ROI, Part
 from tracking.score import Score, score
 from tracking.settings import Setting, describe_settings, dump_settings, load_settings
@@ -135,6 +137,7 @@ __all__ = [
     "retrack",
     "save_overlay",
     "score",
+    "slurm_script",
     "split_identity",
     "summarize",
     "swap_identities",

@@ -24,6 +24,7 @@ Progress = Callable[[int, int], None]
 """Called with how much is done and how much there is."""
 
 _MOST_BYTES = 400 << 20
+_MEDIAN_SAMPLES = 7
 LEAST_THRESHOLD = 10  # grey levels; codecs change still pixels by less
 NOISE_FACTOR = 6  # standard deviations
 _SAME_LIGHT = 0.03  # share by which brightness may differ unnoticed
@@ -268,6 +269,13 @@ def sample_frames(
         if progress is not None:
             progress(place + 1, len(indices))
     return Samples(images, times[indices])
+
+
+def median_image(frames: FrameSequence) -> Grey:
+    """Return the median of some frames spread over a recording, grey: what layouts look at."""
+    samples = sample_frames(frames, _MEDIAN_SAMPLES).images
+    scale = learn_preparation(samples).scale
+    return to_grey(np.median(samples, axis=0).astype(samples.dtype), scale)
 
 
 def _brightness(image: Image, scale: float) -> float:

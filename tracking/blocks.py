@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
@@ -195,16 +195,18 @@ def is_split(tracker: Tracker) -> TypeGuard[SplitTracker]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detector:
-    """Looks at frames of a recording, wherever it is sent; both attributes can be pickled.
+    """Looks at frames of a recording, wherever it is sent; all attributes can be pickled.
 
     Attributes
     ----------
     frames : the recording.
     tracker : prepared.
+    steady : puts the picture of a frame back where it lay at the start; None if it never moved.
     """
 
     frames: FrameSequence
     tracker: SplitTracker
+    steady: Callable[[Frame], Frame] | None = None
 
     def look(self, indices: range) -> Iterator[Seen]:
         """Yield what is seen in frame after frame."""
@@ -212,7 +214,7 @@ class Detector:
             if isinstance(frame, UnreadFrame):
                 yield frame
             else:
-                detections = self.tracker.detect(frame)
+                detections = self.tracker.detect(self.steady(frame) if self.steady else frame)
                 yield SeenFrame(frame.index, frame.number, frame.time, detections, frame.image)
 
     def detect(self, indices: range) -> Block:

@@ -1,6 +1,7 @@
 """Detecting on a cluster, through Dask."""
 
 import pickle
+import shutil
 import time
 import zlib
 from collections import deque
@@ -14,6 +15,7 @@ from tracking.errors import ClusterError, WorkerDiedError
 from tracking.workers import never
 
 if TYPE_CHECKING:
+    from dask_jobqueue import SLURMCluster
     from distributed import Client
 
 _FEWEST_AHEAD = 4
@@ -103,17 +105,36 @@ def open_scheduler(address: str) -> Iterator[DaskWorkers]:
 def open_slurm(jobs: int) -> Iterator[DaskWorkers]:
     """Start so many SLURM jobs as workers, by Dask's jobqueue.yaml; they end with the context.
 
-    Raises MissingDependencyError.
+    Raises MissingDependencyError, or ClusterError where there is no SLURM.
     """
     Client = _client_class()  # noqa: N806  # a class
-    try:
-        from dask_jobqueue import SLURMCluster
-    except ImportError as exc:
-        raise MissingDependencyError("--slurm needs dask-jobqueue: pip install dask-jobqueue") from exc
-    with SLURMCluster(cores=_SLURM_CORES, memory=_SLURM_MEMORY) as cluster:
+    with _slurm_cluster() as cluster:
+        if shutil.which("sbatch") is None:
+            raise ClusterError(
+                "there is no command sbatch on this machine; run --slurm where you submit SLURM jobs, or "
+                "start workers yourself and give their scheduler with --scheduler tcp://HOST:PORT"
+            )
         cluster.scale(jobs=jobs)
         with Client(cluster, set_as_default=False) as client:
             yield DaskWorkers(client)
+
+
+def slurm_script() -> str:
+    """Return the script that `open_slurm` submits for each job. Raises MissingDependencyError."""
+    with _slurm_cluster() as cluster:
+        return str(cluster.job_script())
+
+
+def _slurm_cluster() -> "SLURMCluster":
+    """Return a cluster without jobs, as jobqueue.yaml describes it, one core and 4 GB if it does not."""
+    try:
+        import dask
+        from dask_jobqueue import SLURMCluster
+    except ImportError as exc:
+        raise MissingDependencyError("--slurm needs dask-jobqueue: pip install dask-jobqueue") from exc
+    cores = dask.config.get("jobqueue.slurm.cores", None) or _SLURM_CORES
+    memory = dask.config.get("jobqueue.slurm.memory", None) or _SLURM_MEMORY
+    return SLURMCluster(cores=cores, memory=memory)
 
 
 def _client_class() -> "type[Client]":

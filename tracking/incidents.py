@@ -9,6 +9,9 @@ from imgstore import StoreReader
 from tracking.blocks import Stamped, UnreadFrame
 from tracking.results import Event
 
+FRAMES_MISSING = "frames-missing"
+"""Kind of the events that say which frames the camera counted are not there."""
+
 _MOST_REASON_BYTES = 300  # the detail of an event has a fixed length on disk
 _Planned = list[tuple[int, Event]]
 
@@ -40,7 +43,7 @@ class Incidents:
             missing = frame.number - number - 1
             if self._by_number and missing > 0:
                 detail = {"first_number": number + 1, "count": missing}
-                events.append(Event(frame.time, 0, "frames-missing", detail))
+                events.append(Event(frame.time, 0, FRAMES_MISSING, detail))
             if frame.time < time:
                 events.append(Event(frame.time, 0, "clock-step", {"seconds": round(frame.time - time, 6)}))
         last_time = frame.time if math.isfinite(frame.time) or self._last is None else self._last[1]
@@ -76,7 +79,7 @@ def incidents_of(store: StoreReader, count: int) -> Incidents:
         if lost.estimated:
             said["estimated"] = True
         moment = lost.before if lost.before is not None else lost.after
-        planned.append((lost.index, Event(start if moment is None else moment, 0, "frames-missing", said)))
+        planned.append((lost.index, Event(start if moment is None else moment, 0, FRAMES_MISSING, said)))
     for gap in store.unsaved:
         unsaved = {"first_number": gap.first, "count": gap.count}
         planned.append((gap.index, Event(float(store.times[gap.index]), 0, "frames-not-saved", unsaved)))

@@ -14,8 +14,10 @@ from imgstore import Frame, FrameSpec
 from tracking.blocks import ReadableFrames
 from tracking.errors import EmptyRecordingError, ResultExistsError
 from tracking.monitor import Monitor, PointSink, Stimulator, StopFlag
+from tracking.plan import StageProgress, TrackPlan, prepare, stage_of
 from tracking.results import ResultWriter, RunInfo
-from tracking.retrack import Retracked, StageProgress, TrackPlan, new_result_path, stage_of
+from tracking.retrack import Retracked, new_result_path
+from tracking.steadying import Steadying
 
 LiveFrames = Callable[[Callable[[], bool]], Iterator[Frame]]
 """Yields frames as they come. While none comes it calls, a few times a second, the function that it is given,
@@ -111,9 +113,8 @@ def track_live(
         first = _first_frames(coming, progress)
         if not len(first):
             raise EmptyRecordingError(f"no frame came from {name}")
-        learnt = ReadableFrames(first)
-        regions = wanted.find_regions(learnt, path.parent)
-        background = tracker.prepare(learnt, regions.rois)
+        prepared = prepare(wanted, tracker, ReadableFrames(first), path.parent, more="live")
+        regions = prepared.regions
         info = RunInfo(
             name,
             first.spec.shape,
@@ -123,15 +124,17 @@ def track_live(
             mm_per_pixel=regions.mm_per_pixel,
             given=wanted.settings,
             followed=True,
+            realign=wanted.realign,
         )
         results = stack.enter_context(ResultWriter(path, info, regions.rois, regions.targets))
-        results.append_background(background, float(first.times[0]))
+        results.append_background(prepared.background, float(first.times[0]))
         waiting.monitor = monitor = Monitor(
             chain(first.frames, coming),
             [roi.number for roi in regions.rois],
             tracker,
             sinks=[results, *sinks],
             stimulators=stimulators,
+            steadying=Steadying(prepared.guide) if prepared.guide else None,
         )
         summary = monitor.run(stage_of(progress, "tracking"), 0, stop)
         if summary.stopped:

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from imgstore import Frame, deferred_interrupt
 from tracking.background import Progress
 from tracking.blocks import SeenFrame, UnreadFrame, is_split
-from tracking.incidents import Incidents
+from tracking.incidents import FRAMES_MISSING, Incidents
 from tracking.points import Points, Status
 from tracking.results import Event
+from tracking.steadying import Steadying
 from tracking.trackers import Tracker
 
 T = TypeVar("T")
@@ -73,6 +74,8 @@ class TrackSummary:
     found : region number to the share of frames in which its animal, or one of its animals, was seen.
     stopped : whether the run was ended before its last frame.
     unread : how many frames could not be read.
+    missing : how many frames the camera counted that are not there.
+    realigned : how many times the regions were moved, with what they belong to.
     """
 
     frames: int
@@ -80,6 +83,8 @@ class TrackSummary:
     found: dict[int, float]
     stopped: bool
     unread: int = 0
+    missing: int = 0
+    realigned: int = 0
 
 
 class Monitor:
@@ -93,6 +98,8 @@ class Monitor:
     sinks : take points and events; the caller closes them.
     stimulators : react to points before sinks get them.
     incidents : makes events of what happened to the frames.
+    steadying : shows frames to the tracker as they would be had the camera not been knocked; everybody else
+        gets frames and points as they were filmed. None to show them as they are.
     """
 
     def __init__(
@@ -104,6 +111,7 @@ class Monitor:
         sinks: Sequence[PointSink] = (),
         stimulators: Sequence[Stimulator] = (),
         incidents: Incidents | None = None,
+        steadying: Steadying | None = None,
     ) -> None:
         self._source = source
         self._regions = list(regions)
@@ -111,9 +119,10 @@ class Monitor:
         self._sinks = sinks
         self._stimulators = stimulators
         self._incidents = incidents or Incidents()
+        self._steadying = steadying
         self._times = np.full(_TIMES_KEPT if stimulators else 1, np.nan)
         self._flags: list[StopFlag] = []
-        self._frames = self._unread = 0
+        self._frames = self._unread = self._missing = 0
         self._counts: dict[int, int] = dict.fromkeys(self._regions, 0)
         self._points = 0
 
@@ -142,7 +151,8 @@ class Monitor:
         self._finish(whole=not stopped)
         seen = self._frames
         shares = {number: count / seen if seen else 0.0 for number, count in self._counts.items()}
-        return TrackSummary(seen, self._points, shares, stopped, self._unread)
+        moves = self._steadying.moves if self._steadying else 0
+        return TrackSummary(seen, self._points, shares, stopped, self._unread, self._missing, moves)
 
     def idle(self) -> bool:
         """Let the sinks do what is due, and return whether to end; for sources that wait for a frame."""
@@ -165,7 +175,9 @@ class Monitor:
         if isinstance(frame, UnreadFrame):
             self._unread += 1
             return
-        points = self._track(frame)
+        if self._steadying is not None:
+            self._happen(self._steadying.take(frame))
+        points = self._placed(self._track(frame))
         self._times[self._frames % len(self._times)] = frame.time
         self._frames += 1
         self._react(points)
@@ -174,12 +186,16 @@ class Monitor:
 
     def _track(self, frame: Frame | SeenFrame) -> Points:
         if isinstance(frame, Frame):
-            return self._tracker.update(frame)
+            return self._tracker.update(self._steadying.steady(frame) if self._steadying else frame)
         assert is_split(self._tracker)  # noqa: S101  # else nobody could have looked
         return self._tracker.link(frame.detections)
 
+    def _placed(self, points: Points) -> Points:
+        """Return points where they were filmed."""
+        return self._steadying.place(points) if self._steadying else points
+
     def _finish(self, *, whole: bool) -> None:
-        points = self._tracker.finish()
+        points = self._placed(self._tracker.finish())
         self._react(points)
         for sink in self._sinks:
             sink.append_rest(points, whole=whole)
@@ -198,6 +214,7 @@ class Monitor:
             self._counts[int(number)] = self._counts.get(int(number), 0) + int(count)
 
     def _happen(self, events: Sequence[Event]) -> None:
+        self._missing += sum(int(event.detail["count"]) for event in events if event.kind == FRAMES_MISSING)
         if events:
             for sink in self._sinks:
                 sink.append_events(events)

@@ -184,10 +184,8 @@ class _Painter:
         self._rows = _rows_of(results, wanted)
         self._points = FramePoints(results)
         self._rois = {roi.number: roi for roi in results.rois}
-        self._stamp = Stamp(
-            (rows, columns),
-            lambda canvas: draw_regions(canvas, results.rois, results.targets, self._letter, scale),
-        )
+        self._results = results
+        self._stamps: dict[int, Stamp] = {}  # by how many times the regions had moved
         self._trails = _Trails(trail, scale)
         self._events = _Events(results.events)
         self._zone = _zone_of(results)
@@ -210,11 +208,24 @@ class _Painter:
         for frame, found in zip(sequence, points, strict=True):
             grey = frame.image if self._grey is None else to_grey(frame.image, self._grey)
             canvas = Canvas.on_grey(grey[: self.spec.rows, : self.spec.columns], room)
-            self._stamp.put(canvas)
+            self._stamp(frame.time).put(canvas)
             self._trails.draw(canvas, frame.time, found)
             draw_points(canvas, found, self._letter, self._scale, names=self._crowded(found))
             self._tell(canvas, frame.number, frame.time)
             yield canvas.image
+
+    def _stamp(self, time: float) -> Stamp:
+        """Return the regions where they lay at a time."""
+        moves = sum(since <= time for since, _ in self._results.realignments)
+        if moves not in self._stamps:
+            rois, targets = self._results.regions_at(time)
+            self._stamps = {
+                moves: Stamp(
+                    (self.spec.rows, self.spec.columns),
+                    lambda canvas: draw_regions(canvas, rois, targets, self._letter, self._scale),
+                )
+            }
+        return self._stamps[moves]
 
     def _crowded(self, points: Points) -> bool:
         return bool(len(points) and points["identity"].max() > 1)

@@ -1,5 +1,6 @@
 """Put regions back where they belong after the camera, or the arena, was knocked."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,12 +12,10 @@ from tracking.errors import TargetsNotFoundError
 from tracking.layouts import Regions
 from tracking.light import smooth, stretch
 from tracking.polygons import Polygon, transform
-from tracking.results import Event
+from tracking.results import REALIGNED, Event
 from tracking.targets import find_targets
 
 Grey = npt.NDArray[np.uint8]
-
-EVENT_KIND = "regions-realigned"
 
 _WORK_SIDE = 640  # pixels of the longer side of the pictures that are laid over each other
 _STEPS, _PRECISION = 60, 1e-4
@@ -63,7 +62,7 @@ class Realignment:
             "confidence": round(self.confidence, 3),
             "how": self.how,
         }
-        return Event(time, 0, EVENT_KIND, detail)
+        return Event(time, 0, REALIGNED, detail)
 
 
 def realign(regions: Regions, reference: Grey, image: Grey) -> Realignment:
@@ -81,8 +80,8 @@ def realign(regions: Regions, reference: Grey, image: Grey) -> Realignment:
     if len(regions.targets) == 3:
         found = _by_targets(regions.targets, image)
         if found is not None:
-            return _moved(regions, *found, "targets")
-    return _moved(regions, *register(reference, image), "picture")
+            return moved(regions, *found, "targets")
+    return moved(regions, *register(reference, image), "picture")
 
 
 def register(reference: Grey, image: Grey) -> tuple[npt.NDArray[np.float64], float]:
@@ -90,35 +89,79 @@ def register(reference: Grey, image: Grey) -> tuple[npt.NDArray[np.float64], flo
 
     Returns a matrix of shape (2, 3) and a confidence, 0 to 1: the correlation of the edges of both.
     """
-    scale = min(1.0, _WORK_SIDE / max(reference.shape))
-    first, second = _edges(reference, scale), _edges(image, scale)
-    window = cv2.createHanningWindow(first.shape[::-1], cv2.CV_32F)
-    (dx, dy), _ = cv2.phaseCorrelate(first, second, window)
-    start = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
-    best = max(
-        (start, np.eye(2, 3, dtype=np.float32)), key=lambda matrix: _correlation(first, second, matrix)
-    )
-    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _STEPS, _PRECISION)
-    everywhere = np.full(first.shape, 255, np.uint8)
-    try:
-        # The warp goes from the reference to the image, as ours does.
-        _, found = cv2.findTransformECC(
-            first, second, best.copy(), cv2.MOTION_EUCLIDEAN, criteria, everywhere, 5
+    return Reference(reference).register(image)
+
+
+class Reference:
+    """A picture on which others of the same size are laid.
+
+    Parameters
+    ----------
+    picture : grey, (rows, columns).
+    """
+
+    def __init__(self, picture: Grey) -> None:
+        self.shape = picture.shape
+        self._scale = min(1.0, _WORK_SIDE / max(picture.shape))
+        self._edges = _edges(picture, self._scale)
+        self._window = cv2.createHanningWindow(self._edges.shape[::-1], cv2.CV_32F)
+
+    def register(self, image: Grey) -> tuple[npt.NDArray[np.float64], float]:
+        """Return the shift and turn from this picture to another; see the function `register`."""
+        first, second = self._edges, _edges(image, self._scale)
+        dx, dy = self._shift_to(second)
+        start = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
+        best = max(
+            (start, np.eye(2, 3, dtype=np.float32)), key=lambda matrix: _correlation(first, second, matrix)
         )
-        matrix = np.asarray(found, np.float32)
-    except cv2.error:  # it does not converge; what phase correlation said is judged
-        matrix = best
-    if _correlation(first, second, matrix) < _correlation(first, second, best):
-        matrix = best
-    correlation = _correlation(first, second, matrix)
-    turn = np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0]))
-    if correlation < _LEAST_CORRELATION or abs(turn) > _MOST_TURN:
-        return np.eye(2, 3), 0.0
-    full = matrix.astype(np.float64)
-    # Pixel centres are whole numbers: half a pixel off the corner that scaling keeps in place.
-    half = np.array([0.5, 0.5])
-    full[:, 2] = (full[:, 2] + full[:, :2] @ (half * scale - half) - (half * scale - half)) / scale
-    return full, float(min(1.0, correlation))
+        criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _STEPS, _PRECISION)
+        everywhere = np.full(first.shape, 255, np.uint8)
+        try:
+            # The warp goes from the reference to the image, as ours does.
+            _, found = cv2.findTransformECC(
+                first, second, best.copy(), cv2.MOTION_EUCLIDEAN, criteria, everywhere, 5
+            )
+            matrix = np.asarray(found, np.float32)
+        except cv2.error:  # it does not converge; what phase correlation said is judged
+            matrix = best
+        if _correlation(first, second, matrix) < _correlation(first, second, best):
+            matrix = best
+        correlation = _correlation(first, second, matrix)
+        turn = np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0]))
+        if correlation < _LEAST_CORRELATION or abs(turn) > _MOST_TURN:
+            return np.eye(2, 3), 0.0
+        full = matrix.astype(np.float64)
+        full[:, 2] = (full[:, 2] + self._corner(full)) / self._scale
+        return full, float(min(1.0, correlation))
+
+    def alike(self, image: Grey, matrix: npt.NDArray[np.float64]) -> tuple[float, float]:
+        """Say how well another picture fits on this one once it is moved back.
+
+        Parameters
+        ----------
+        image : as large as this one.
+        matrix : shape (2, 3), from pixels of this picture to pixels of the other.
+
+        Returns the correlation of the edges of both, up to 1, and by how many pixels it still is shifted.
+        """
+        small = matrix.copy()
+        small[:, 2] = small[:, 2] * self._scale - self._corner(matrix)
+        moved, work = _edges(image, self._scale), small.astype(np.float32)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        back = cv2.warpAffine(moved, work, moved.shape[::-1], flags=flags)
+        shift = self._shift_to(np.asarray(back, np.float32))
+        return _correlation(self._edges, moved, work), math.hypot(*shift) / self._scale
+
+    def _shift_to(self, edges: npt.NDArray[np.float32]) -> tuple[float, float]:
+        """Return by how much edges are shifted, along and down, in pixels of theirs."""
+        # Copies, since pictures of some sizes are multiplied with the window in their place.
+        (dx, dy), _ = cv2.phaseCorrelate(self._edges.copy(), edges.copy(), self._window)
+        return dx, dy
+
+    def _corner(self, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return what scaling adds to a shift: pixel centres are whole numbers, and it keeps their corner."""
+        half = np.full(2, 0.5 * self._scale - 0.5)
+        return np.asarray(matrix[:, :2] @ half - half)
 
 
 def _by_targets(before: Polygon, image: Grey) -> tuple[npt.NDArray[np.float64], float] | None:
@@ -144,7 +187,8 @@ def fit_rigid(start: Polygon, stop: Polygon) -> npt.NDArray[np.float64]:
     return np.column_stack([rotation, goal - rotation @ middle])
 
 
-def _moved(regions: Regions, matrix: npt.NDArray[np.float64], confidence: float, how: str) -> Realignment:
+def moved(regions: Regions, matrix: npt.NDArray[np.float64], confidence: float, how: str) -> Realignment:
+    """Return regions moved by a matrix; as they are if there is no confidence in it."""
     if confidence <= 0:
         return Realignment(regions, np.eye(2, 3), 0.0, how)
     rois = [roi.moved(matrix) for roi in regions.rois]

@@ -19,6 +19,7 @@ from imgstore import __version__
 from tracking.blocks import Stamped
 from tracking.errors import ResultExistsError, ResultFileError
 from tracking.points import COLUMNS, POINT, Column, Points
+from tracking.polygons import transform
 from tracking.roi import ROI, Part
 
 if TYPE_CHECKING:
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
 FORMAT = "ethostore-tracks"
 VERSION = 1
 SUFFIX = ".tracks.h5"
+REALIGNED = "regions-realigned"
+"""Kind of the events that say that the regions lie elsewhere from then on."""
 
 _BATCH = 4096  # rows of a chunk on disk
+_PIECE = 200_000  # rows that are read together
 _FLUSH_FRAMES = 200
 _FLUSH_SECONDS = 0.5
 
@@ -81,6 +85,7 @@ class RunInfo:
     given : settings as they were given, from which the tracker can be made anew.
     prepared_frames : how many frames there were, from the first, when the tracker was prepared.
     followed : whether frames were taken as they came, with no end known.
+    realign : whether it was looked whether the picture moves, so that regions move with it.
     """
 
     source: str
@@ -94,6 +99,7 @@ class RunInfo:
     given: Mapping[str, object] = field(default_factory=dict)
     prepared_frames: int = 0
     followed: bool = False
+    realign: bool = False
 
 
 class ResultWriter:
@@ -336,6 +342,7 @@ class Results:
         if self._file.attrs.get("format") != FORMAT or self._file.attrs.get("version") != VERSION:
             self._file.close()
             raise ResultFileError(f"{path} is HDF5, but no result of tracking that this version knows")
+        self._spans: dict[tuple[int, int], tuple[int, int]] = {}  # first and last frame of pieces read before
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -348,6 +355,7 @@ class Results:
         found["given"] = json.loads(found.get("given", "{}"))
         found["prepared_frames"] = int(found.get("prepared_frames", 0))
         found["followed"] = bool(found.get("followed", False))
+        found["realign"] = bool(found.get("realign", False))
         found.pop("decided_points", None)  # of the writer, for itself
         return found
 
@@ -399,37 +407,122 @@ class Results:
             for row in self._file["events"][:]
         ]
 
-    def table(self, *, roi: int | None = None) -> "pd.DataFrame":
-        """Return the points, of one region or of all, with index, number and time of their frames.
+    @cached_property
+    def realignments(self) -> list[tuple[float, npt.NDArray[np.float64]]]:
+        """Times from which on the regions lay elsewhere, and where: matrices of shape (2, 3).
 
-        For one region hardly more than its own points is in memory.
+        They take pixels at the start of the recording to pixels from that time on.
+        """
+        return [
+            (event.time, np.array(event.detail["matrix"], np.float64))
+            for event in self.events
+            if event.kind == REALIGNED and "matrix" in event.detail
+        ]
+
+    def regions_at(self, time: float) -> tuple[list[ROI], npt.NDArray[np.float64]]:
+        """Return regions and targets as they lay at a time, seconds; `rois` are those of the start."""
+        matrix = next((matrix for since, matrix in reversed(self.realignments) if since <= time), None)
+        if matrix is None:
+            return self.rois, self.targets
+        return [roi.moved(matrix) for roi in self.rois], transform(matrix, self.targets)
+
+    def steadied(
+        self, times: npt.NDArray[np.float64], places: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """Return where things would be had nothing knocked the camera, shape (n, 2), x then y.
+
+        Parameters
+        ----------
+        times : when they were there, shape (n,), seconds.
+        places : where, in pixels of the frames, shape (n, 2), x then y.
+        """
+        if not self.realignments:
+            return places
+        steady = np.array(places, np.float64)
+        since = [time for time, _ in self.realignments]
+        for place, (start, matrix) in enumerate(self.realignments):
+            stop = min(since[place + 1 :], default=np.inf)
+            then = (times >= start) & (times < stop)
+            back = np.linalg.inv(np.vstack([matrix, (0, 0, 1)]))[:2]
+            steady[then] = transform(back, steady[then])
+        return steady
+
+    def table(
+        self, *, roi: int | None = None, start: float | None = None, stop: float | None = None
+    ) -> "pd.DataFrame":
+        """Return the points, all or some, with index, number and time of their frames.
+
+        Of what is left out, no more than a block is in memory at a time.
+
+        Parameters
+        ----------
+        roi : number of the region; None for all.
+        start, stop : of the times of their frames, seconds since the Unix epoch, `stop` not among them; None
+            for the beginning and the end.
         """
         import pandas as pd
 
-        if roi is None:
-            return _joined(self.points, self.frames)
-        found = []
-        for points, frames, first in self._pieces():
-            mine = points[points["roi"] == roi]
-            if len(mine):
-                found.append(_joined(mine, frames, first))
+        found = list(self.blocks(roi=roi, start=start, stop=stop))
         return pd.concat(found, ignore_index=True) if found else _joined(_no_rows(POINT), _no_rows(_FRAME))
 
-    def blocks(self, rows: int = 200_000) -> "Iterator[pd.DataFrame]":
-        """Yield `table()` in pieces of at most `rows`, so that memory stays bounded."""
-        for points, frames, first in self._pieces(rows):
+    def blocks(
+        self,
+        rows: int = _PIECE,
+        *,
+        roi: int | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+    ) -> "Iterator[pd.DataFrame]":
+        """Yield `table` in pieces of at most `rows`, so that memory stays bounded."""
+        for points, frames, first in self.pieces(rows, roi=roi, start=start, stop=stop):
             yield _joined(points, frames, first)
 
-    def _pieces(self, rows: int = 200_000) -> Iterator[tuple[Points, npt.NDArray[np.void], int]]:
-        """Yield some points, the frames that they are of, and the row of the first of these frames."""
-        count = len(self._file["frames"])
+    def pieces(
+        self,
+        rows: int = _PIECE,
+        *,
+        roi: int | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+    ) -> Iterator[tuple[Points, npt.NDArray[np.void], int]]:
+        """Yield what `blocks` does as arrays: points, frames, and which row of /frames the first of these is.
+
+        The time of each point is `frames["time"][points["frame"] - first]`.
+        """
+        wanted = self._rows_between(start, stop)
         stored = self._file["points"]
-        for start in range(0, len(stored), rows):
-            points = np.asarray(stored[start : start + rows])
-            points = points[points["frame"] < count]  # a growing file may hold points a flush ahead
+        for place in range(0, len(stored), rows):
+            low, high = self._spans.get((place, rows), (wanted.start, wanted.stop))
+            if high < wanted.start or low >= wanted.stop:
+                continue
+            points = np.asarray(stored[place : place + rows])
+            first, last = int(points["frame"].min()), int(points["frame"].max())
+            if len(points) == rows:
+                self._spans[place, rows] = (first, last)
+            if first < wanted.start or last >= wanted.stop:  # a growing file may hold points a flush ahead
+                points = points[(points["frame"] >= wanted.start) & (points["frame"] < wanted.stop)]
+            if roi is not None:
+                points = points[points["roi"] == roi]
+            if not len(points):
+                continue
+            first, last = int(points["frame"].min()), int(points["frame"].max())
+            frames = np.asarray(self._file["frames"][first : last + 1])
+            if start is not None or stop is not None:  # clocks may have been set back
+                points = points[_between(frames["time"], start, stop)[points["frame"] - first]]
             if len(points):
-                first, last = int(points["frame"].min()), int(points["frame"].max())
-                yield points, np.asarray(self._file["frames"][first : last + 1]), first
+                yield points, frames, first
+
+    def _rows_between(self, start: float | None, stop: float | None) -> range:
+        """Return the rows of /frames from the first to the last whose time lies between two."""
+        if start is None and stop is None:
+            return range(self.count("frames"))
+        first, end, place = 0, 0, 0
+        for frames in self.frame_blocks():
+            here = np.flatnonzero(_between(frames["time"], start, stop)) + place
+            if len(here):
+                first, end = first if end else int(here[0]), int(here[-1]) + 1
+            place += len(frames)
+        return range(first, end)
 
     def count(self, table: str) -> int:
         """Return how many rows "frames" or "points" has by now; a growing file gets more."""
@@ -493,6 +586,14 @@ def _open(path: Path) -> h5py.File:
         raise ResultFileError(f"{path} cannot be opened ({exc})") from exc
 
 
+def _between(
+    times: npt.NDArray[np.float64], start: float | None, stop: float | None
+) -> npt.NDArray[np.bool_]:
+    """Return which times lie from `start` to before `stop`."""
+    after = np.ones(len(times), bool) if start is None else times >= start
+    return after if stop is None else after & (times < stop)
+
+
 def _joined(points: Points, frames: npt.NDArray[np.void], first: int = 0) -> "pd.DataFrame":
     """Return points with their frames, of which those from row `first` on are given."""
     import pandas as pd
@@ -522,6 +623,7 @@ def _write_info(file: h5py.File, info: RunInfo) -> None:
             "given": json.dumps(info.given, default=str),
             "prepared_frames": info.prepared_frames,
             "followed": info.followed,
+            "realign": info.realign,
             "decided_points": -1,
         }
     )

@@ -3,42 +3,38 @@
 import json
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 import imgstore
-from imgstore import FrameSequence, StoreReader, __version__
-from tracking.background import Progress, learn_preparation, sample_frames, to_grey
+from imgstore import BrokenFrame, FrameSequence, StoreReader, __version__
 from tracking.blocks import (
     Block,
     Detector,
     ReadableFrames,
     Seen,
     SeenFrame,
+    UnreadFrame,
     cut_blocks,
     is_split,
     read_frames,
 )
 from tracking.detection_log import DetectionLog, fingerprint, log_path
-from tracking.errors import ResultExistsError, ResultFileError, TrackingError
+from tracking.errors import EmptyRecordingError, ResultExistsError, ResultFileError, TrackingError
 from tracking.incidents import Incidents, incidents_of
-from tracking.layouts import Regions, open_layout
-from tracking.layouts.finding import find_regions
+from tracking.layouts import Regions
 from tracking.monitor import Looked, Monitor, StopFlag, TrackSummary, closing_of
+from tracking.plan import More, Prepared, StageProgress, TrackPlan, plan_like, prepare, stage_of
 from tracking.results import SUFFIX, ResultWriter, RunInfo, open_results
-from tracking.trackers import TRACKERS, SplitTracker, Tracker
+from tracking.steadying import Moves, Steadying
+from tracking.trackers import SplitTracker, Tracker
 from tracking.workers import LocalWorkers, Workforce, never
 
-StageProgress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done and how much there is (0: nobody knows)."""
-
-_LAYOUT_SAMPLES = 7
 _FIRST_FRAMES = 50  # that a store holds before it is followed, so that something can be learnt
 _LOOK_S = 0.2
 
@@ -50,47 +46,6 @@ class Retracked:
     path: Path
     regions: Regions
     summary: TrackSummary
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TrackPlan:
-    """How to track.
-
-    Attributes
-    ----------
-    layout : name of a layout, or a layout file.
-    tracker : name of a tracker.
-    settings : of the tracker, by name; text will do.
-    regions : taken as they are, instead of what the layout finds.
-    """
-
-    layout: str = "whole-frame"
-    tracker: str = "archive"
-    settings: Mapping[str, object] = field(default_factory=dict)
-    regions: Regions | None = None
-
-    def find_regions(self, frames: FrameSequence, pictures: Path) -> Regions:
-        """Return the regions of a recording; see the function `find_regions`."""
-        if self.regions is None:
-            return find_regions(open_layout(self.layout), median_image(frames), pictures)
-        for roi in self.regions.rois:
-            roi.window(frames.spec.shape)
-        return self.regions
-
-    def check(self) -> Tracker:
-        """Return the tracker. Raises UnknownNameError, SettingsError, LayoutError."""
-        if self.regions is None:
-            open_layout(self.layout)
-        return TRACKERS.get(self.tracker)(self.settings)
-
-
-def plan_like(result: str | os.PathLike[str]) -> TrackPlan:
-    """Return how a result was made: its layout, regions, tracker and settings. Raises ResultFileError."""
-    with open_results(result) as results:
-        said = results.attributes
-        scale = said["mm_per_pixel"]
-        regions = Regions(results.rois, results.targets, None if np.isnan(scale) else scale)
-        return TrackPlan(said["layout"], said["tracker"], said["given"], regions)
 
 
 def retrack(
@@ -116,7 +71,7 @@ def retrack(
     layout : name of a layout, or a layout file.
     tracker : name of a tracker.
     settings : of the tracker, by name; text will do.
-    plan : these three in one, say `plan_like(result)`.
+    plan : these three in one, and more; say `plan_like(result)`.
     out : result file; None for one beside the recording, named by the time now and the tracker.
     force : replace `out` if it exists.
     follow : go on with the frames that are appended to the store, until its writer ends.
@@ -124,7 +79,8 @@ def retrack(
         With 1 there are none but this one; None for as many as there are processors and it is worth.
     workforce : detects, instead of processes of this machine.
     stop : ends the run early when it is set; what was tracked is kept.
-    progress : see `StageProgress`; the stages are "looking" and "tracking".
+    progress : see `StageProgress`; the stages are "aligning" (with `TrackPlan.realign`), "looking" and
+        "tracking".
 
     Raises
     ------
@@ -136,15 +92,19 @@ def retrack(
     with closing(_open_recording(source, follow=follow, stop=stop)) as frames:
         path = _result_path(Path(source), wanted.tracker, out, force=force)
         learnt = ReadableFrames(frames)
+        if not len(learnt):
+            problems = getattr(frames, "problems", ())
+            raise EmptyRecordingError("; ".join([f"{source} holds no frames to track", *problems]))
         run = _Run(frames, len(learnt), running, follow, workforce or LocalWorkers(workers), stop, progress)
-        regions = wanted.find_regions(learnt, path.parent)
-        background = running.prepare(learnt, regions.rois, stage_of(progress, "looking"))
+        more: More = "appended" if follow else "none"
+        prepared = prepare(wanted, running, learnt, path.parent, more=more, progress=progress)
+        regions = prepared.regions
         info = _info(source, frames, wanted, dict(running.settings), learnt, regions)
         with (
             _replacing_result(path) as place,
             ResultWriter(place, replace(info, followed=follow), regions.rois, regions.targets) as results,
         ):
-            summary = run.track(results, regions, background, path)
+            summary = run.track(results, prepared, path)
     return Retracked(path, regions, summary)
 
 
@@ -191,9 +151,10 @@ def resume(
         learnt = ReadableFrames(frames, min(said["prepared_frames"], len(frames)))
         _check_same(path, said, frames, count)
         run = _Run(frames, len(learnt), running, follow, workforce or LocalWorkers(workers), stop, progress)
-        again = running.prepare(learnt, regions.rois, stage_of(progress, "looking"))
+        more: More = "appended" if follow else "none"
+        prepared = prepare(plan, running, learnt, path.parent, more=more, progress=progress)
         with ResultWriter.resume(path) as results:
-            summary = run.track(results, regions, again, path)
+            summary = run.track(results, prepared, path)
     return Retracked(path, regions, summary)
 
 
@@ -229,22 +190,20 @@ class _Run:
         self._progress = progress
         self._is_over: Callable[[], bool] = never
 
-    def track(
-        self, results: ResultWriter, regions: Regions, background: npt.NDArray[np.uint8], path: Path
-    ) -> TrackSummary:
+    def track(self, results: ResultWriter, prepared: Prepared, path: Path) -> TrackSummary:
         """Track all frames, or until it is stopped.
 
         Parameters
         ----------
         results : new, or to be gone on with.
-        background : with which the tracker compares.
+        prepared : as the tracker is.
         path : where the result will lie.
         """
-        results.append_background(background, float(self._frames.times[0]))
+        results.append_background(prepared.background, float(self._frames.times[0]))
         if self._follow or not is_split(self._tracker):
-            summary = self._monitor(self._undetected(), results, regions)
+            summary = self._monitor(self._undetected(), results, prepared)
         else:
-            summary = self._track_split(self._tracker, results, regions, background, path)
+            summary = self._track_split(self._tracker, results, prepared, path)
         if summary.stopped:
             results.close("stopped")
         return summary
@@ -253,45 +212,63 @@ class _Run:
         self,
         tracker: SplitTracker,
         results: ResultWriter,
-        regions: Regions,
-        background: npt.NDArray[np.uint8],
+        prepared: Prepared,
         path: Path,
     ) -> TrackSummary:
         blocks = cut_blocks(self._frames, self._count)
-        polygons = [[roi.number, roi.polygon.tolist()] for roi in regions.rois]
-        said = json.dumps([__version__, dict(tracker.settings), polygons, [len(block) for block in blocks]])
-        with DetectionLog(log_path(path), fingerprint(background.tobytes(), said.encode())) as log:
+        polygons = [[roi.number, roi.polygon.tolist()] for roi in prepared.regions.rois]
+        moves = prepared.guide.moves if isinstance(prepared.guide, Moves) else ()
+        ways = [[move.index, move.realignment.matrix.tolist()] for move in moves]
+        lengths = [len(block) for block in blocks]
+        said = json.dumps([__version__, dict(tracker.settings), polygons, ways, lengths])
+        with DetectionLog(log_path(path), fingerprint(prepared.background.tobytes(), said.encode())) as log:
             if not results.resumed:
                 log.cut()
-            detected = self._detected(tracker, blocks, log)
-            summary = self._monitor(detected, results, regions)
+            steady = prepared.guide.steady if moves and prepared.guide else None
+            detected = self._detected(Detector(self._frames, tracker, steady), blocks, log)
+            summary = self._monitor(detected, results, prepared)
             if not summary.stopped:
                 log.remove()
         return summary
 
-    def _monitor(self, frames: Iterator[Looked], results: ResultWriter, regions: Regions) -> TrackSummary:
+    def _monitor(self, frames: Iterator[Looked], results: ResultWriter, prepared: Prepared) -> TrackSummary:
         incidents = Incidents()
         if isinstance(self._frames, StoreReader) and not self._follow:
             incidents = incidents_of(self._frames, self._count)
-        numbers = [roi.number for roi in regions.rois]
-        monitor = Monitor(frames, numbers, self._tracker, sinks=[results], incidents=incidents)
+        numbers = [roi.number for roi in prepared.regions.rois]
+        monitor = Monitor(
+            frames,
+            numbers,
+            self._tracker,
+            sinks=[results],
+            incidents=incidents,
+            steadying=Steadying(prepared.guide) if prepared.guide else None,
+        )
         self._is_over = monitor.idle
         total = 0 if self._follow else self._count
         return monitor.run(stage_of(self._progress, "tracking"), total, self._stop)
 
     def _undetected(self) -> Iterator[Looked]:
         if not self._follow:
-            return read_frames(self._frames, range(self._count))
+            yield from read_frames(self._frames, range(self._count))
+            return
         assert isinstance(self._frames, StoreReader)  # noqa: S101  # as _open_recording sees to
-        return self._frames.follow(until=lambda: self._is_over())  # known only once it runs
+        broken: deque[BrokenFrame] = deque()
+        until = lambda: self._is_over()  # noqa: E731  # known only once it runs
+        with closing_of(self._frames.follow(until, broken.append)) as frames:
+            for frame in chain(frames, (None,)):
+                while broken:
+                    yield UnreadFrame(*astuple(broken.popleft()))
+                if frame is not None:
+                    yield frame
 
-    def _detected(self, tracker: SplitTracker, blocks: list[range], log: DetectionLog) -> Iterator[Seen]:
+    def _detected(self, detector: Detector, blocks: list[range], log: DetectionLog) -> Iterator[Seen]:
         """Yield what is seen in all frames: what is in the log, and what is detected now."""
         done = 0
         for block in log.read():
             done += 1
             yield from block.unpack()
-        detector, rest = Detector(self._frames, tracker), blocks[done:]
+        rest = blocks[done:]
         if isinstance(self._workforce, LocalWorkers) and self._workforce.size(len(rest)) <= 1:
             for indices in rest:
                 seen = []
@@ -333,13 +310,6 @@ def _check_same(path: Path, said: Mapping[str, object], frames: FrameSequence, c
             f"{path} is of another recording, or of one that held more: it has {count} frames of "
             f"{said['source']}. Give the recording that it was made of"
         )
-
-
-def median_image(frames: FrameSequence) -> npt.NDArray[np.uint8]:
-    """Return the median of some frames spread over a recording, grey: what layouts look at."""
-    samples = sample_frames(frames, _LAYOUT_SAMPLES).images
-    scale = learn_preparation(samples).scale
-    return to_grey(np.median(samples, axis=0).astype(samples.dtype), scale)
 
 
 def _result_path(source: Path, tracker: str, out: str | os.PathLike[str] | None, *, force: bool) -> Path:
@@ -401,14 +371,8 @@ def _info(
         mm_per_pixel=regions.mm_per_pixel,
         given=plan.settings,
         prepared_frames=len(learnt),
+        realign=plan.realign,
     )
     if not isinstance(frames, StoreReader):
         return info
     return replace(info, store_uuid=frames.metadata.uuid or "", timezone=frames.metadata.timezone.key)
-
-
-def stage_of(progress: StageProgress | None, stage: str) -> Progress | None:
-    """Return what tells the progress of one stage."""
-    if progress is None:
-        return None
-    return lambda done, total: progress(stage, done, total)

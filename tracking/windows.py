@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,10 @@ UNSEEN, IMMOBILE, MOVING, ASLEEP = range(4)
 _WINDOW = np.dtype(
     [("x", "f4"), ("y", "f4"), ("step", "f4"), ("points", "u2"), ("found", "u2"), ("state", "u1")], align=True
 )
+Columns: TypeAlias = Mapping[str, npt.NDArray[np.generic]]
+"""Columns of a table of points."""
+
+_USED = ("roi", "identity", "x", "y", "status", "score", "length")
 _IN_MEMORY = 1 << 18  # windows of an animal; three days of seconds
 _MOST_WINDOWS = 200_000_000
 _TILE = 8192  # windows that are looked at together
@@ -97,22 +101,22 @@ class Trace:
         """Mean length of the body, pixels; NaN if it is not known."""
         return self._lengths / self._measured if self._measured else np.nan
 
-    def add(self, table: pd.DataFrame, windows: npt.NDArray[np.int64]) -> None:
-        """Take points of the animal and their windows, in any order."""
+    def add(self, points: Columns, windows: npt.NDArray[np.int64]) -> None:
+        """Take columns of points of the animal, and their windows, in any order."""
         first = int(windows.min())
         span, at = slice(first, int(windows.max()) + 1), windows - first
         more = np.bincount(at)
         before = self.points[span].astype(np.int64)
         together = before + more
         for name, mean in (("x", self.x), ("y", self.y)):
-            sums = np.bincount(at, table[name].to_numpy(np.float64))
+            sums = np.bincount(at, points[name])
             mean[span] = (mean[span] * before + sums) / np.maximum(together, 1)
         self.points[span] = np.minimum(together, np.iinfo(np.uint16).max)
-        seen = table["status"].to_numpy() != Status.LOST
+        seen = points["status"] != Status.LOST
         self.found[span] += np.bincount(at, seen).astype(np.uint16)
-        self.scores += float(np.nansum(table["score"].to_numpy(np.float64)[seen]))
-        lengths = table["length"].to_numpy(np.float64)
-        self._lengths += float(np.nansum(lengths))
+        self.scores += float(np.nansum(points["score"][seen], dtype=np.float64))
+        lengths = points["length"]
+        self._lengths += float(np.nansum(lengths, dtype=np.float64))
         self._measured += int(np.isfinite(lengths).sum())
 
     def places(self, span: slice) -> Numbers:
@@ -338,21 +342,31 @@ def _long_enough(window: float, least: float) -> float:
 
 def _read_traces(results: Results, clock: Clock) -> dict[Animal, Trace]:
     traces: dict[Animal, Trace] = {}
-    for block in results.blocks():
-        windows = clock.at(block["time"].to_numpy())
-        known = (windows >= 0) & np.isfinite(block["x"].to_numpy()) & np.isfinite(block["y"].to_numpy())
-        block, windows = block[known], windows[known]
-        for animal, rows in rows_of_animals(block):
+    for points, frames, first in results.pieces():
+        times = frames["time"][points["frame"] - first]
+        if results.realignments:
+            places = np.column_stack([points["x"], points["y"]]).astype(np.float64)
+            points["x"], points["y"] = results.steadied(times, places).T
+        windows = clock.at(times)
+        known = np.flatnonzero((windows >= 0) & np.isfinite(points["x"]) & np.isfinite(points["y"]))
+        # Columns one by one: rows of a table of many columns are slow to pick.
+        columns = {name: np.ascontiguousarray(points[name])[known] for name in _USED}
+        windows = windows[known]
+        for animal, rows in rows_of_animals(columns):
             if animal not in traces:
                 traces[animal] = Trace(len(clock.frames))
-            traces[animal].add(block.iloc[rows], windows[rows])
+            mine = {name: column[rows] for name, column in columns.items()}
+            traces[animal].add(mine, windows[rows])
     return {animal: traces[animal] for animal in sorted(traces)}
 
 
-def rows_of_animals(table: pd.DataFrame) -> Iterator[tuple[Animal, npt.NDArray[np.intp]]]:
+def rows_of_animals(points: Columns | pd.DataFrame) -> Iterator[tuple[Animal, npt.NDArray[np.intp]]]:
     """Yield each animal in a table of points, and its rows."""
-    rois, identities = table["roi"].to_numpy(np.int64), table["identity"].to_numpy(np.int64)
-    keys = (rois << 32) | identities
+    rois, identities = np.asarray(points["roi"], np.int64), np.asarray(points["identity"], np.int64)
+    many = int(identities.max(initial=0)) + 1
+    keys = rois * many + identities
+    if int(rois.max(initial=0)) * many + many < 1 << 16:
+        keys = keys.astype(np.uint16)  # which is sorted several times as fast
     order = np.argsort(keys, kind="stable")
     borders = np.flatnonzero(np.diff(keys[order])) + 1
     for rows in np.split(order, borders):

@@ -74,7 +74,7 @@ class FeedReader:
         return self._skipped
 
     def start(self, timeout: float = 0.0) -> None:
-        """Find the feed; the frames that come from now on are read.
+        """Find the feed; the frames that come from now on are read, all of one that was waited for.
 
         Parameters
         ----------
@@ -91,9 +91,10 @@ class FeedReader:
         """
         if self._segment is not None:
             raise CameraStateError(f"the reader of the feed {self._name} runs already; close it first")
-        self._segment = _find(self._name, time.monotonic() + timeout)
+        self._segment, was_there = _find(self._name, time.monotonic() + timeout)
         ring = self._segment.ring
-        self._next = ring.published(ring.progress(), 0)
+        published = ring.published(ring.progress(), 0)
+        self._next = published if was_there else max(0, ring.oldest(published))
         self._gap = self._lost = self._torn = self._skipped = 0
         self._camera_lost = None
 
@@ -217,11 +218,14 @@ class FeedReader:
         return self._segment
 
 
-def _find(name: str, deadline: float) -> ReadSegment:
+def _find(name: str, deadline: float) -> tuple[ReadSegment, bool]:
+    """Return a feed, and whether it was there at once."""
+    was_there = True
     while True:
         try:
-            return ReadSegment(name)
+            return ReadSegment(name), was_there
         except FeedNotFoundError:
             if time.monotonic() >= deadline:
                 raise
+        was_there = False
         time.sleep(_POLL_S)

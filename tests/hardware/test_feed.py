@@ -241,13 +241,18 @@ def test_a_reader_waits_for_the_next_frame(name):
             reader.read(0.01)
 
 
-def test_a_reader_can_wait_for_a_writer(name):
+def test_a_reader_can_wait_for_a_writer_and_gets_all_its_frames(name):
+    def write():
+        for number in range(3):
+            writer.append(numbered(number))
+
     writer, reader = FeedWriter(name, SPEC), FeedReader(name)
-    timer = threading.Timer(0.05, writer.start)
+    timer = threading.Timer(0.05, write)
     timer.start()
     reader.start(TIMEOUT)
     timer.join()
     writer.close()
+    assert [frame.number for frame in reader] == [0, 1, 2]
     reader.close()
 
 

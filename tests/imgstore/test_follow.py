@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import imgstore
-from imgstore import ClosedError, Frame
+from imgstore import ChunkError, ClosedError, Frame
 from imgstore.formats.growing import GrowingVideo, Tail
 from tests.conftest import FORMATS_HERE, numbered_images
 
@@ -77,3 +77,46 @@ def test_following_a_store_that_is_closed_meanwhile_is_refused(make_store):
         next(frames)
     with pytest.raises(ClosedError):
         next(frames)
+
+
+@pytest.mark.parametrize("gone", [(0,), (1,), (1, 2), (3,)])
+def test_who_follows_goes_on_after_chunks_that_are_gone(make_store, gone):
+    path = make_store(format="mjpeg/avi", chunksize=3)
+    for chunk in gone:
+        for file in path.glob(f"00000{chunk}.*"):
+            file.unlink()
+    with imgstore.open(path) as store:
+        assert [(frame.index, frame.number) for frame in store.follow()] == [
+            (frame.index, frame.number) for frame in store
+        ]
+        assert len(store) == 12 - 3 * len(gone)
+
+
+@pytest.mark.parametrize("damage", ["cut off", "an image gone", "an index that is none"])
+def test_who_follows_goes_on_around_what_cannot_be_read_and_is_told(make_store, damage):
+    path = make_store(format="png" if damage == "an image gone" else "mjpeg/avi", chunksize=4)
+    if damage == "cut off":
+        (video,) = path.glob("000001.*avi")
+        video.write_bytes(video.read_bytes()[:300])
+    elif damage == "an image gone":
+        (path / "000001" / "000001.png").write_bytes(b"none")
+    else:
+        (path / "000001.npz").write_bytes(b"none")
+    broken = []
+    with imgstore.open(path) as store:
+        frames = [(frame.index, frame.number) for frame in store.follow(broken=broken.append)]
+        if damage == "an index that is none":
+            assert len(store) == 8
+        else:
+            with pytest.raises(ChunkError, match="000001"):
+                list(store.follow())
+    if damage == "cut off":
+        assert [(frame.index, frame.number) for frame in broken] == [(n, n) for n in range(4, 8)]
+        assert all("000001" in frame.reason for frame in broken)
+        assert frames == [(n, n) for n in (*range(4), *range(8, 12))]
+    elif damage == "an image gone":
+        assert [(frame.index, frame.number) for frame in broken] == [(5, 5)]
+        assert frames == [(n, n) for n in range(12) if n != 5]
+    else:
+        assert broken == []
+        assert frames == [*((n, n) for n in range(4)), *((n, n + 4) for n in range(4, 8))]

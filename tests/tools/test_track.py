@@ -26,15 +26,15 @@ pytestmark = pytest.mark.slow
 PATIENCE_S = 120
 
 
-def begin(*arguments, cwd):
-    """Start the command and return its process."""
+def begin(*arguments, cwd, path="/usr/bin:/bin"):
+    """Start the command and return its process; other programs are looked for in `path`."""
     return subprocess.Popen(
         [sys.executable, "-c", "from tools.cli import main; main()", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "COLUMNS": "200"},
+        env={"PYTHONPATH": str(ROOT), "PATH": path, "COLUMNS": "200"},
         start_new_session=True,
     )
 
@@ -212,3 +212,30 @@ def test_wrong_calls_of_track_say_what_would_work(tmp_path):
 def test_slurm_without_its_library_says_what_to_install(tmp_path):
     store = store_of(tmp_path / "a.store", frames(20))
     fails("track", store, "--slurm", cwd=tmp_path, says="pip install dask-jobqueue")
+
+
+SBATCH = """#!/bin/sh
+cp "$1" "$0.$$.sh"
+sh "$0.$$.sh" >/dev/null 2>&1 &
+echo "Submitted batch job $!"
+"""
+SCANCEL = """#!/bin/sh
+kill "$@"
+"""
+
+
+def test_slurm_jobs_are_submitted_as_shown_give_the_same_and_are_cancelled(recording, tmp_path):
+    pytest.importorskip("dask_jobqueue")
+    store, whole = recording
+    fails("track", store, "--slurm", cwd=tmp_path, says="there is no command sbatch")
+    assert "#SBATCH --cpus-per-task=1" in ethostore("track", "--slurm-script", cwd=tmp_path).stdout
+    for name, script in (("sbatch", SBATCH), ("scancel", SCANCEL)):
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    arguments = ("track", store, "--slurm", "--workers", 2, "--out", "a.tracks.h5", "--json")
+    with begin(*arguments, cwd=tmp_path, path=f"{tmp_path}:/usr/bin:/bin") as process:
+        text, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, errors
+    assert "2 SLURM jobs are submitted" in errors
+    assert json.loads(text)["frames"] == 1500
+    assert datasets(tmp_path / "a.tracks.h5") == datasets(whole)

@@ -302,6 +302,21 @@ def test_the_table_of_a_region_is_its_part_of_the_whole(tmp_path):
         assert results.table(roi=9).empty
 
 
+@pytest.mark.parametrize(("start", "stop"), [(None, 101.0), (100.95, 102.05), (102.0, None), (500.0, 600.0)])
+@pytest.mark.parametrize("roi", [None, 1])
+def test_a_part_of_a_result_in_time_is_that_of_its_table(tmp_path, roi, start, stop):
+    with open_results(write(tmp_path / "a.tracks.h5")) as results:
+        whole = results.table(roi=roi)
+        mine = whole[whole["time"].between(start or 0, stop or 1000, inclusive="left")]
+        for _ in range(2):  # what the first reading learnt of the file does not change the second
+            blocks = list(results.blocks(7, roi=roi, start=start, stop=stop))
+            assert all(len(block) <= 7 for block in blocks)
+            assert sum(map(len, blocks)) == len(mine)
+            pd.testing.assert_frame_equal(
+                results.table(roi=roi, start=start, stop=stop), mine.reset_index(drop=True)
+            )
+
+
 def test_a_run_that_goes_on_must_find_what_it_found_before(tmp_path):
     with ResultWriter(tmp_path / "a.tracks.h5", INFO, ROIS) as results:
         for n in range(10):

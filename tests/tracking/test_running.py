@@ -449,6 +449,40 @@ def test_a_store_that_is_being_written_is_followed_to_its_end(tmp_path):
     assert done.summary.found == {1: 1.0, 2: 1.0}
 
 
+def test_a_broken_chunk_of_a_store_that_is_followed_is_tracked_around_and_told(tmp_path):
+    store, out = tmp_path / "a.store", tmp_path / "a.tracks.h5"
+    begun, tracked = threading.Event(), threading.Event()
+
+    def write():
+        with imgstore.create(store, SHAPE, format="mjpeg/avi", chunksize=40) as writer:
+            for frame in frames(100):
+                writer.append(frame)
+            begun.set()
+            assert tracked.wait(60)
+            for frame in frames(60, first=100):
+                writer.append(frame)
+
+    def progress(stage, done, total):
+        if stage == "tracking" and done == 90:
+            tracked.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    assert begun.wait(60)
+    (broken,) = store.glob("000001.*avi")
+    broken.write_bytes(broken.read_bytes()[:300])
+    done = retrack(store, out=out, follow=True, progress=progress)
+    thread.join()
+    assert (done.summary.frames, done.summary.unread) == (120, 40)
+    with open_results(out) as results:
+        assert results.frames["index"].tolist() == [*range(40), *range(80, 160)]
+        (event,) = results.events
+    assert (event.kind, event.time) == ("frames-unreadable", 1002.0)
+    assert (event.detail["first_index"], event.detail["count"]) == (40, 40)
+    archived = retrack(store, out=tmp_path / "b.tracks.h5")
+    assert archived.summary.unread == 40
+
+
 def test_who_waits_for_a_camera_that_is_silent_can_be_stopped_and_has_written_all(tmp_path):
     store, out = tmp_path / "a.store", tmp_path / "a.tracks.h5"
     stop = threading.Event()

@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 import imgstore
 from imgstore import Frame, FrameSequence, Registry, StoreReader, UnknownNameError
+from tracking.background import median_image
 from tracking.errors import ImportFileError, ResultExistsError
 from tracking.importing.base import Found, Imported, Importer
 from tracking.layouts import Regions, open_layout
 from tracking.points import Points, new_points
 from tracking.results import SUFFIX, ResultWriter, RunInfo
-from tracking.retrack import median_image
 from tracking.roi import ROI
 
 IMPORTERS: Registry[Importer] = Registry(
