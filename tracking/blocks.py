@@ -9,7 +9,8 @@ from typing import Any, Protocol, TypeAlias, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
-from imgstore import ChunkError, Frame, FrameSequence, FrameView, Image, StoreReader, VideoError
+from imgstore import ChunkError, Frame, FrameSequence, FrameView, Image, StoreReader, VideoError, frame_near
+from tracking.detect import RegionBlobs, join_tables
 from tracking.trackers import Detections, SplitTracker, Tracker
 
 _BLOCK_FRAMES = 250
@@ -132,13 +133,13 @@ class Block:
 
 
 def _pack(name: str, values: Sequence[Any]) -> dict[str, npt.NDArray[Any]]:
-    """Return one field of all frames: numbers, lists of arrays with a row per thing, or nothing at all."""
+    """Return one field of all frames: numbers, blobs, or nothing at all."""
     if all(value is None for value in values):
         return {}
-    if not isinstance(values[0], list):
+    if not isinstance(values[0], RegionBlobs):
         return {name: np.asarray(values)}
-    counts = np.array([[len(table) for table in value] for value in values], np.int64)
-    return {name: np.concatenate([table for value in values for table in value]), name + _COUNTS: counts}
+    counts = np.array([value.counts for value in values], np.int64)
+    return {name: join_tables([value.table for value in values]), name + _COUNTS: counts}
 
 
 def _unpack(name: str, arrays: dict[str, npt.NDArray[Any]]) -> Iterator[Any]:
@@ -148,9 +149,9 @@ def _unpack(name: str, arrays: dict[str, npt.NDArray[Any]]) -> Iterator[Any]:
     if counts is None:
         yield from values.tolist()
         return
-    ends = np.cumsum(counts).reshape(counts.shape)
-    for frame_ends, frame_counts in zip(ends, counts, strict=True):
-        yield [values[end - count : end] for end, count in zip(frame_ends, frame_counts, strict=True)]
+    ends = np.cumsum(counts.sum(axis=1)).tolist()
+    for start, end, of_regions in zip([0, *ends], ends, counts, strict=False):
+        yield RegionBlobs(values[start:end], of_regions)
 
 
 def cut_blocks(frames: FrameSequence, count: int) -> list[range]:
@@ -232,6 +233,7 @@ class ReadableFrames:
     """
 
     def __init__(self, frames: FrameSequence, count: int | None = None) -> None:
+        self._whole = frames
         self._frames = FrameView(frames, range(len(frames) if count is None else count))
         self._problems: tuple[str, ...] = tuple(getattr(frames, "problems", ()))
         self.spec = frames.spec
@@ -270,6 +272,14 @@ class ReadableFrames:
                         return self._frame(near)
                 step *= 2
             raise
+
+    def near(self, index: int, within: int) -> Frame:
+        """Return the frame at an index or, if that takes less, one at most `within` frames away."""
+        try:
+            frame = frame_near(self._whole, index, within)
+        except (ChunkError, VideoError):
+            return self[index]
+        return frame if frame.index < len(self) else self[index]
 
     def __iter__(self) -> Iterator[Frame]:
         return (self[index] for index in range(len(self)))

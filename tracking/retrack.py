@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 import imgstore
 from imgstore import FrameSequence, StoreReader, __version__
-from tracking.background import Progress, learn_preparation, sample_frames, to_grey
+from tracking.background import Progress, learn_preparation, level_of_rank, sample_frames, to_grey
 from tracking.blocks import (
     Block,
     Detector,
@@ -338,6 +338,8 @@ def _check_same(path: Path, said: Mapping[str, object], frames: FrameSequence, c
 def median_image(frames: FrameSequence) -> npt.NDArray[np.uint8]:
     """Return the median of some frames spread over a recording, grey: what layouts look at."""
     samples = sample_frames(frames, _LAYOUT_SAMPLES).images
+    if samples.dtype == np.uint8 and len(samples) % 2:
+        return level_of_rank(samples, len(samples) // 2)
     scale = learn_preparation(samples).scale
     return to_grey(np.median(samples, axis=0).astype(samples.dtype), scale)
 

@@ -5,11 +5,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from tracking.errors import ResultFileError
 from tracking.motion import (
@@ -24,6 +23,9 @@ from tracking.motion import (
 )
 from tracking.points import Status
 from tracking.results import Results
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 UNSEEN, IMMOBILE, MOVING, ASLEEP = range(4)
 """What an animal does in a window. One that is asleep is immobile, too."""
@@ -97,7 +99,7 @@ class Trace:
         """Mean length of the body, pixels; NaN if it is not known."""
         return self._lengths / self._measured if self._measured else np.nan
 
-    def add(self, table: pd.DataFrame, windows: npt.NDArray[np.int64]) -> None:
+    def add(self, table: "pd.DataFrame", windows: npt.NDArray[np.int64]) -> None:
         """Take points of the animal and their windows, in any order."""
         first = int(windows.min())
         span, at = slice(first, int(windows.max()) + 1), windows - first
@@ -349,7 +351,7 @@ def _read_traces(results: Results, clock: Clock) -> dict[Animal, Trace]:
     return {animal: traces[animal] for animal in sorted(traces)}
 
 
-def rows_of_animals(table: pd.DataFrame) -> Iterator[tuple[Animal, npt.NDArray[np.intp]]]:
+def rows_of_animals(table: "pd.DataFrame") -> Iterator[tuple[Animal, npt.NDArray[np.intp]]]:
     """Yield each animal in a table of points, and its rows."""
     rois, identities = table["roi"].to_numpy(np.int64), table["identity"].to_numpy(np.int64)
     keys = (rois << 32) | identities

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from imgstore import Frame, FrameSequence, ensure_grayscale
+from imgstore import Frame, FrameSequence
 from tracking.animal import Gait
 from tracking.background import (
     BODY_SHARE,
@@ -15,10 +15,11 @@ from tracking.background import (
     Learnt,
     Look,
     Progress,
+    Window,
     learn,
     sample_frames,
 )
-from tracking.detect import BlobFilter, Blobs, Looked, find_blobs
+from tracking.detect import BlobFilter, Blobs, Looked, RegionBlobs, find_rows
 from tracking.heading import Headings
 from tracking.link import PathCosts
 from tracking.linkers import Linker, OneEach, Several
@@ -74,7 +75,7 @@ class _Area:
     """Where one region lies in the frame."""
 
     roi: ROI
-    window: tuple[slice, slice]
+    window: Window
     mask: Grey
     spots: Grey
     wanted: BlobFilter
@@ -100,6 +101,7 @@ class ArchiveTracker:
             np.empty((0, 0), np.uint8),
         )  # the background in the light of a slot
         self._areas: list[_Area] = []
+        self._windows: list[Window] = []
         self._body = Body(0, 0, 0, 0)
         self._linker: Linker | None = None
         self._headings = Headings()
@@ -136,6 +138,7 @@ class ArchiveTracker:
             )
             mask = roi.mask(background.image.shape)
             self._areas.append(_Area(roi, window, mask, background.spots[window], wanted))
+        self._windows = [area.window for area in self._areas]
         self._body = Body(look.area, look.length, 4 * look.area / (np.pi * look.length), most)
         self._linker = self._new_linker([roi.number for roi in rois], look)
         self._headings = Headings()
@@ -156,25 +159,22 @@ class ArchiveTracker:
         """Return what differs from the background; nothing is remembered."""
         learnt, _ = self._prepared()
         background = self._background_at(frame.time)
-        images = learnt.preparation.apply_in(frame.image, [area.window for area in self._areas])
+        images = learnt.preparation.apply_in(frame.image, self._windows)
         found = []
         for area, image in zip(self._areas, images, strict=True):
             difference = learnt.preparation.compare(background[area.window], image)
-            picture = ensure_grayscale(frame.image[area.window])
-            looked = Looked(cv2.bitwise_and(difference, area.mask), area.spots, picture)
+            cv2.bitwise_and(difference, area.mask, dst=difference)
+            looked = Looked(difference, area.spots, frame.image[area.window])
             if self._settings.animals == 1:
-                blobs = find_blobs(looked.difference, area.wanted, looked.marked, looked.picture)
+                found.append(find_rows(looked, area.wanted))
             else:
-                blobs = find_crowd(looked, area.wanted, self._body)
-            blobs["x"] += area.window[1].start
-            blobs["y"] += area.window[0].start
-            found.append(blobs)
-        return Detections(frame.time, found)
+                found.append(find_crowd(looked, area.wanted, self._body).tolist())
+        return Detections(frame.time, RegionBlobs.of_rows(found, self._windows))
 
     def link(self, detections: Detections) -> Points:
         """Take what was seen in the next frame; return the points of the frames that are now decided."""
         _, linker = self._prepared()
-        looks = [self._look_costs(blobs) for blobs in detections.blobs]
+        looks = self._look_costs(detections.blobs.table)
         return self._headings.append(*linker.append(detections.blobs, looks, detections.time))
 
     def finish(self) -> Points:
