@@ -206,7 +206,9 @@ def learn(
     animals : in each region at most.
     """
     preparation = learn_preparation(samples.images)
-    stack = np.stack([preparation.apply(image) for image in samples.images])
+    stack = np.empty(samples.images.shape, np.uint8)
+    for prepared, image in zip(stack, samples.images, strict=True):
+        prepared[:] = preparation.apply(image)
     lighting = learn_lighting(stack, samples.times, length or _guess_length(rois))
     if lighting is not None:
         stack = np.stack([lighting.remove(image, slot) for slot, image in enumerate(stack)])
@@ -363,10 +365,10 @@ def learn_background(
 
 
 def level_of_rank(stack: Grey, rank: int) -> Grey:
-    """Return of every pixel the level that `rank` samples lie below or at: `np.partition`, but much faster.
+    """Return of every pixel the level that comes at `rank`, from 0, when samples are sorted.
 
-    Its bits are found one by one, from the highest: a level has a bit if not more than `rank` samples are
-    below the least level that has it.
+    Its bits are found one by one, from the highest: it has a bit if at most `rank` samples lie below the
+    least level that has it. `np.partition` gives the same in five times the time.
     """
     level = np.zeros(stack.shape[1:], np.uint8)
     below = np.empty(level.shape, np.uint8 if len(stack) < 256 else np.int32)

@@ -14,6 +14,7 @@ from tracking.background import (
     POLARITIES,
     Learnt,
     Look,
+    Polarity,
     Progress,
     Window,
     learn,
@@ -96,10 +97,7 @@ class ArchiveTracker:
     def __init__(self, settings: ArchiveSettings | None = None) -> None:
         self._settings = settings or ArchiveSettings()
         self._learnt: Learnt | None = None
-        self._lit: tuple[int, Grey] = (
-            -1,
-            np.empty((0, 0), np.uint8),
-        )  # the background in the light of a slot
+        self._lit: tuple[int, list[Grey]] = (-1, [])  # what the regions are compared with, in a slot's light
         self._areas: list[_Area] = []
         self._windows: list[Window] = []
         self._body = Body(0, 0, 0, 0)
@@ -126,7 +124,7 @@ class ArchiveTracker:
             animals=most,
         )
         background, look = learnt.background, learnt.background.look
-        self._learnt, self._lit = learnt, (0, learnt.lit(0))
+        self._learnt, self._lit = learnt, (-1, [])
         self._areas = []
         for roi, threshold in zip(rois, background.thresholds, strict=True):
             window = roi.window(background.image.shape)
@@ -157,13 +155,14 @@ class ArchiveTracker:
 
     def detect(self, frame: Frame) -> Detections:
         """Return what differs from the background; nothing is remembered."""
-        learnt, _ = self._prepared()
-        background = self._background_at(frame.time)
-        images = learnt.preparation.apply_in(frame.image, self._windows)
+        preparation = self._prepared()[0].preparation
+        backgrounds = self._backgrounds_at(frame.time)
+        images = preparation.apply_in(frame.image, self._windows)
         found = []
-        for area, image in zip(self._areas, images, strict=True):
-            difference = learnt.preparation.compare(background[area.window], image)
-            cv2.bitwise_and(difference, area.mask, dst=difference)
+        for area, background, image in zip(self._areas, backgrounds, images, strict=True):
+            difference = preparation.compare(background, image)
+            if preparation.polarity is Polarity.EITHER:  # else nothing is darker than a background of 0
+                cv2.bitwise_and(difference, area.mask, dst=difference)
             looked = Looked(difference, area.spots, frame.image[area.window])
             if self._settings.animals == 1:
                 found.append(find_rows(looked, area.wanted))
@@ -187,12 +186,17 @@ class ArchiveTracker:
             raise RuntimeError("call prepare before update")
         return self._learnt, self._linker
 
-    def _background_at(self, time: float) -> Grey:
-        """Return the background in the light of that time; the last one is kept, since times are near."""
+    def _backgrounds_at(self, time: float) -> list[Grey]:
+        """Return the backgrounds of the regions in the light of that time, 0 outside of them.
+
+        The last ones are kept, since times are near.
+        """
         learnt, _ = self._prepared()
         slot = learnt.slot(time)
         if slot != self._lit[0]:
-            self._lit = (slot, learnt.lit(slot))
+            image = learnt.lit(slot)
+            masked = [cv2.bitwise_and(image[area.window], area.mask) for area in self._areas]
+            self._lit = (slot, [np.asarray(background, np.uint8) for background in masked])
         return self._lit[1]
 
     def _look_costs(self, blobs: Blobs) -> npt.NDArray[np.float64]:
