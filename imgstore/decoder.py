@@ -161,6 +161,8 @@ class VideoDecoder:
                 self._seek(keyframe)
             for frame in self._decoded:
                 place = int(np.searchsorted(self._pts, self._stamp(frame)))
+                if place < self._next:
+                    continue  # before the keyframe, and of what lies before that
                 self._next = place + 1
                 if place > position + within:
                     break

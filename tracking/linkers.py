@@ -84,7 +84,7 @@ class OneEach:
 
     def _points(self, choices: Sequence[Choices]) -> Decided:
         if not choices:
-            return _decided([])
+            return Decided(new_points(), np.empty(0))
         picked: list[tuple[Blobs, Numbers]] = []
         regions: list[npt.NDArray[np.intp]] = []
         times: list[float] = []
