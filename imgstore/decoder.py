@@ -39,6 +39,8 @@ _CONVERTED = {
 
 Threading = Literal["AUTO", "SLICE"]
 
+_SKIMMED = ("h264", "hevc")  # what others' decoders, that of MPEG-2 say, give while they skip has wrong times
+
 _START_CODE = re.compile(rb"\x00\x00\x01(.)", re.DOTALL)
 _SLICES = (1, 5)
 _CONTAINERS = (
@@ -155,6 +157,8 @@ class VideoDecoder:
         nearest = int(self._keyframes[np.abs(self._keyframes - position).argmin()])
         if abs(nearest - position) <= within:
             return nearest, self.read(nearest)
+        if self._stream.codec_context.name not in _SKIMMED:
+            return position, self.read(position)
         self._skim(on=True)
         try:
             if not keyframe <= self._next <= position:

@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
@@ -189,6 +189,11 @@ def _try(frames: FrameSequence, index: int) -> ChunkError | VideoError | None:
     return None
 
 
+def without_image(frame: Seen) -> Seen:
+    """Return what is to be kept of a frame: images of a whole stretch would fill the memory."""
+    return replace(frame, image=None) if isinstance(frame, SeenFrame) else frame
+
+
 def is_split(tracker: Tracker) -> TypeGuard[SplitTracker]:
     """Return whether a tracker detects and links apart, so that others may detect for it."""
     return callable(getattr(tracker, "detect", None)) and callable(getattr(tracker, "link", None))
@@ -218,7 +223,7 @@ class Detector:
 
     def detect(self, indices: range) -> Block:
         """Return what is seen in a stretch."""
-        return Block.pack(indices, self.look(indices))
+        return Block.pack(indices, map(without_image, self.look(indices)))
 
 
 class ReadableFrames:

@@ -57,8 +57,13 @@ def test_the_frame_asked_for_is_the_frame_returned(tmp_path, options, ending):
 
 @pytest.mark.parametrize(
     "options",
-    [{"bf": 3, "g": 12}, {"bf": 3, "g": 12, "x264-params": "open-gop=1"}, {"bf": 0, "g": 250}],
-    ids=["B-frames", "open GOP", "one GOP"],
+    [
+        {"bf": 3, "g": 12},
+        {"bf": 3, "g": 12, "x264-params": "open-gop=1"},
+        {"bf": 0, "g": 250},
+        {"codec": "libx265", "x265-params": "log-level=none:keyint=12:bframes=3"},
+    ],
+    ids=["B-frames", "open GOP", "one GOP", "H.265"],
 )
 @pytest.mark.parametrize("within", [0, 1, 3, 20])
 def test_a_frame_near_an_index_is_one_of_the_file_and_what_is_read_after_it_is_exact(
