@@ -33,6 +33,7 @@ _POLARITY_SAMPLES = 20
 _STILL = 0.8  # of the samples that show a pixel at its stillest ...
 _STILL_TO_DEVIATION = 1.79  # ... and what makes their mean deviation a standard deviation, if it is normal
 _TRAVELLED = 3.0  # times its area: what has gone over that much has been seen beside where it was
+_FILLED = 2.5  # times the pixels of the regions: to prepare so many at once takes no longer
 _GUESSES = (0.05, 0.1, 0.2)  # length of an animal as a share of its region, the likeliest first
 _MOST_GUESSED = 30  # regions
 _BOTH = 0.2  # of what moves, for animals to be dark in some regions and light in others
@@ -108,14 +109,22 @@ class Preparation:
         return self._prepared(image, self._gain(image))
 
     def apply_in(self, image: Image, windows: Sequence[Window]) -> list[Grey]:
-        """Return some windows of what `apply` returns; cheaper, since small arrays stay in caches."""
-        gain, found = self._gain(image), []
-        for rows, columns in windows:
-            top, left = min(rows.start, 1), min(columns.start, 1)  # a pixel more, to smooth the border
-            wide = image[rows.start - top : rows.stop + 1, columns.start - left : columns.stop + 1]
-            height, width = rows.stop - rows.start, columns.stop - columns.start
-            found.append(self._prepared(wide, gain)[top : top + height, left : left + width])
-        return found
+        """Return some windows of what `apply` returns; what lies far from all of them is left out."""
+        gain, covered = self._gain(image), _window_around(windows)
+        if _pixels(covered) > _FILLED * sum(map(_pixels, windows)):
+            return [self._prepared_in(image, window, gain) for window in windows]
+        whole, (top, left) = self._prepared_in(image, covered, gain), (part.start for part in covered)
+        return [
+            whole[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+            for rows, columns in windows
+        ]
+
+    def _prepared_in(self, image: Image, window: Window, gain: float) -> Grey:
+        rows, columns = window
+        top, left = min(rows.start, 1), min(columns.start, 1)  # a pixel more, to smooth the border
+        wide = image[rows.start - top : rows.stop + 1, columns.start - left : columns.stop + 1]
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        return self._prepared(wide, gain)[top : top + height, left : left + width]
 
     def _gain(self, image: Image) -> float:
         """Return what brings an image to the brightness of all; 1 where it is nearly that."""
@@ -138,6 +147,19 @@ class Preparation:
         """Return by how much a prepared image differs from the background where an animal may be."""
         differ = cv2.absdiff if self.polarity is Polarity.EITHER else cv2.subtract
         return np.asarray(differ(background, image), np.uint8)
+
+
+def _window_around(windows: Sequence[Window]) -> Window:
+    """Return the least window that holds some others, of which there may be none."""
+    rows, columns = ([window[axis] for window in windows] for axis in (0, 1))
+    top, left = (min((part.start for part in parts), default=0) for parts in (rows, columns))
+    bottom, right = (max((part.stop for part in parts), default=0) for parts in (rows, columns))
+    return slice(top, bottom), slice(left, right)
+
+
+def _pixels(window: Window) -> int:
+    rows, columns = window
+    return int((rows.stop - rows.start) * (columns.stop - columns.start))
 
 
 class Samples(NamedTuple):

@@ -13,7 +13,10 @@ from imgstore import ChunkError, Frame, FrameSequence, FrameView, Image, StoreRe
 from tracking.detect import RegionBlobs, join_tables
 from tracking.trackers import Detections, SplitTracker, Tracker
 
-_BLOCK_FRAMES = 250
+_BLOCK_FRAMES = 240  # of stores: frames that are decoded from each other, 30 or 120 with ours, stay together
+_VIDEO_BLOCK_FRAMES = (
+    250  # of videos: so many come from keyframe to keyframe unless their maker chose otherwise
+)
 _STAMP = np.dtype([("index", "<i8"), ("number", "<i8"), ("time", "<f8")])
 _COUNTS = ".counts"  # ends the name of the array that says how many rows are whose
 
@@ -156,11 +159,11 @@ def _unpack(name: str, arrays: dict[str, npt.NDArray[Any]]) -> Iterator[Any]:
 
 def cut_blocks(frames: FrameSequence, count: int) -> list[range]:
     """Return stretches of the first `count` frames; none reaches over the border of two chunks."""
-    parts = [range(len(frames))]
+    parts, size = [range(len(frames))], _VIDEO_BLOCK_FRAMES
     if isinstance(frames, StoreReader):
-        parts = [frames.chunk_range(chunk) for chunk in frames.chunks]
+        parts, size = [frames.chunk_range(chunk) for chunk in frames.chunks], _BLOCK_FRAMES
     cut = [range(part.start, min(part.stop, count)) for part in parts]
-    return [part[at : at + _BLOCK_FRAMES] for part in cut for at in range(0, len(part), _BLOCK_FRAMES)]
+    return [part[at : at + size] for part in cut for at in range(0, len(part), size)]
 
 
 def read_frames(frames: FrameSequence, indices: range) -> Iterator[Frame | UnreadFrame]:
