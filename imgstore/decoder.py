@@ -161,7 +161,7 @@ class VideoDecoder:
             return position, self.read(position)
         self._skim(on=True)
         try:
-            if not keyframe <= self._next <= position:
+            if not keyframe <= self._next <= position - within:  # which frame comes must not depend on that
                 self._seek(keyframe)
             for frame in self._decoded:
                 place = int(np.searchsorted(self._pts, self._stamp(frame)))

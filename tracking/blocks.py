@@ -14,9 +14,7 @@ from tracking.detect import RegionBlobs, join_tables
 from tracking.trackers import Detections, SplitTracker, Tracker
 
 _BLOCK_FRAMES = 240  # of stores: frames that are decoded from each other, 30 or 120 with ours, stay together
-_VIDEO_BLOCK_FRAMES = (
-    250  # of videos: so many come from keyframe to keyframe unless their maker chose otherwise
-)
+_VIDEO_BLOCK_FRAMES = 250  # of videos: most encoders' keyframes are so far apart
 _STAMP = np.dtype([("index", "<i8"), ("number", "<i8"), ("time", "<f8")])
 _COUNTS = ".counts"  # ends the name of the array that says how many rows are whose
 

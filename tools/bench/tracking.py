@@ -157,7 +157,7 @@ def measure_runs(video: Path, loops: int, runs: int) -> list[Row]:
                     "fps": round(count / cpu_s, 1),
                     "peak_mb": round(max(run.peak_mb for run in taken), 1),
                     "mb_a_minute": round(statistics.median(run.mb_a_minute for run in taken), 2),
-                    "same": str(same),
+                    "same": same,
                 }
             )
     return rows
