@@ -13,11 +13,11 @@ from imgstore import Frame, FrameSequence
 from tools.bench.usage import MemoryWatch, cpu_seconds
 from tracking import open_results
 
-_SETTLED = 0.4  # of a run: by then the background is learnt, and what has not grown will not
+_SETTLED, _LEAVING = 0.5, 0.9  # of a run: between them nothing is learnt any more, or given back already
 
 
 class Run(NamedTuple):
-    """What a run took: seconds, MB at most, and MB more each minute after it had settled."""
+    """What a run took: seconds, MB at most, and MB more each minute once it had settled."""
 
     wall_s: float
     cpu_s: float
@@ -41,8 +41,8 @@ def track(source: Path, layout: str, workers: int) -> Run:
             raise SystemExit(f"ethostore {' '.join(command)} failed with {child.returncode}")
         with open_results(out) as results:
             points = results.points.tobytes()
-    settled = start + int(_SETTLED * (end - start))
-    return Run((end - start) / 1e9, cpu, watch.peak(), 60 * watch.growth(settled, end), points)
+    settled, leaving = (start + int(share * (end - start)) for share in (_SETTLED, _LEAVING))
+    return Run((end - start) / 1e9, cpu, watch.peak(), 60 * watch.growth(settled, leaving), points)
 
 
 def _cpu_until_end(process: int) -> float:
