@@ -65,7 +65,7 @@ from imgstore.transcode.tiff import TIFF_COMPRESSIONS, ExportedTiff, TiffCompres
 from imgstore.util import ensure_color, ensure_grayscale
 from imgstore.verify import verify
 from imgstore.video import VideoFile, open_source, open_video
-from imgstore.view import FrameView
+from imgstore.view import FrameView, frame_near
 from imgstore.wav import SavedWav
 from imgstore.writer import DEFAULT_FORMAT, StoreWriter, create
 
@@ -147,6 +147,7 @@ __all__ = [
     "find_gaps",
     "find_images",
     "find_range",
+    "frame_near",
     "get_supported_formats",
     "image_of",
     "import_images",

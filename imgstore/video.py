@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -113,19 +114,38 @@ class VideoFile:
 
         Raises FrameIndexError outside of the file, VideoError if it cannot be decoded.
         """
+        at = self._position(index)
+        with self._open_decoder() as decoder:
+            image = decoder.read(at)
+        return Frame(image, at, at, float(self._times[at]))
+
+    def near(self, index: int, within: int) -> Frame:
+        """Return the frame at `index` or, if that takes less to decode, one at most `within` frames away.
+
+        Raises FrameIndexError outside of the file, VideoError if it cannot be decoded.
+        """
+        with self._open_decoder() as decoder:
+            at, image = decoder.read_near(self._position(index), within)
+        return Frame(image, at, at, float(self._times[at]))
+
+    def _position(self, index: int) -> int:
         at = int(index) + len(self) if index < 0 else int(index)
         if not 0 <= at < len(self):
             raise FrameIndexError(
                 f"there is no frame at index {index}: {self._path} holds {len(self)} frames"
             )
+        return at
+
+    @contextmanager
+    def _open_decoder(self) -> Iterator[VideoDecoder]:
+        """Give the decoder to one thread at a time. Raises ClosedError."""
         if self._process != os.getpid():  # forked: the lock and the decoder's threads are the parent's
             self._process, self._lock, self._abandoned = os.getpid(), RLock(), self._decoder
             self._decoder = VideoDecoder(self._path, colour=self._colour, options=self._options)
         with self._lock:
             if self._closed:
                 raise ClosedError(f"{self._path} is closed; open it again to read")
-            image = self._decoder.read(at)
-        return Frame(image, at, at, float(self._times[at]))
+            yield self._decoder
 
     def __iter__(self) -> Iterator[Frame]:
         for index in range(len(self)):

@@ -49,6 +49,19 @@ class ReadsAhead(Protocol):
         """Yield the frames at `indices`, in that order."""
 
 
+@runtime_checkable
+class ReadsNear(Protocol):
+    """A sequence of frames of which some take less to decode than others."""
+
+    def near(self, index: int, within: int) -> Frame:
+        """Return the frame at `index` or, if that takes less, one at most `within` frames away."""
+
+
+def frame_near(frames: FrameSequence, index: int, within: int) -> Frame:
+    """Return the frame at `index` or, if that takes less to decode, one at most `within` frames away."""
+    return frames.near(index, within) if isinstance(frames, ReadsNear) else frames[index]
+
+
 def frames_at(frames: FrameSequence, indices: Sequence[int]) -> Iterator[Frame]:
     """Yield the frames at `indices`, in that order, read ahead where that can be."""
     if isinstance(frames, ReadsAhead):

@@ -3,16 +3,18 @@
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
-from imgstore import ChunkError, Frame, FrameSequence, FrameView, Image, StoreReader, VideoError
+from imgstore import ChunkError, Frame, FrameSequence, FrameView, Image, StoreReader, VideoError, frame_near
+from tracking.detect import RegionBlobs, join_tables
 from tracking.trackers import Detections, SplitTracker, Tracker
 
-_BLOCK_FRAMES = 250
+_BLOCK_FRAMES = 240  # of stores: frames that are decoded from each other, 30 or 120 with ours, stay together
+_VIDEO_BLOCK_FRAMES = 250  # of videos: most encoders' keyframes are so far apart
 _STAMP = np.dtype([("index", "<i8"), ("number", "<i8"), ("time", "<f8")])
 _COUNTS = ".counts"  # ends the name of the array that says how many rows are whose
 
@@ -132,13 +134,13 @@ class Block:
 
 
 def _pack(name: str, values: Sequence[Any]) -> dict[str, npt.NDArray[Any]]:
-    """Return one field of all frames: numbers, lists of arrays with a row per thing, or nothing at all."""
+    """Return one field of all frames: numbers, blobs, or nothing at all."""
     if all(value is None for value in values):
         return {}
-    if not isinstance(values[0], list):
+    if not isinstance(values[0], RegionBlobs):
         return {name: np.asarray(values)}
-    counts = np.array([[len(table) for table in value] for value in values], np.int64)
-    return {name: np.concatenate([table for value in values for table in value]), name + _COUNTS: counts}
+    counts = np.array([value.counts for value in values], np.int64)
+    return {name: join_tables([value.table for value in values]), name + _COUNTS: counts}
 
 
 def _unpack(name: str, arrays: dict[str, npt.NDArray[Any]]) -> Iterator[Any]:
@@ -148,18 +150,18 @@ def _unpack(name: str, arrays: dict[str, npt.NDArray[Any]]) -> Iterator[Any]:
     if counts is None:
         yield from values.tolist()
         return
-    ends = np.cumsum(counts).reshape(counts.shape)
-    for frame_ends, frame_counts in zip(ends, counts, strict=True):
-        yield [values[end - count : end] for end, count in zip(frame_ends, frame_counts, strict=True)]
+    ends = np.cumsum(counts.sum(axis=1)).tolist()
+    for start, end, of_regions in zip([0, *ends], ends, counts, strict=False):
+        yield RegionBlobs(values[start:end], of_regions)
 
 
 def cut_blocks(frames: FrameSequence, count: int) -> list[range]:
     """Return stretches of the first `count` frames; none reaches over the border of two chunks."""
-    parts = [range(len(frames))]
+    parts, size = [range(len(frames))], _VIDEO_BLOCK_FRAMES
     if isinstance(frames, StoreReader):
-        parts = [frames.chunk_range(chunk) for chunk in frames.chunks]
+        parts, size = [frames.chunk_range(chunk) for chunk in frames.chunks], _BLOCK_FRAMES
     cut = [range(part.start, min(part.stop, count)) for part in parts]
-    return [part[at : at + _BLOCK_FRAMES] for part in cut for at in range(0, len(part), _BLOCK_FRAMES)]
+    return [part[at : at + size] for part in cut for at in range(0, len(part), size)]
 
 
 def read_frames(frames: FrameSequence, indices: range) -> Iterator[Frame | UnreadFrame]:
@@ -186,6 +188,11 @@ def _try(frames: FrameSequence, index: int) -> ChunkError | VideoError | None:
     except (ChunkError, VideoError) as exc:
         return exc
     return None
+
+
+def without_image(frame: Seen) -> Seen:
+    """Return what is to be kept of a frame: images of a whole stretch would fill the memory."""
+    return replace(frame, image=None) if isinstance(frame, SeenFrame) else frame
 
 
 def is_split(tracker: Tracker) -> TypeGuard[SplitTracker]:
@@ -219,7 +226,7 @@ class Detector:
 
     def detect(self, indices: range) -> Block:
         """Return what is seen in a stretch."""
-        return Block.pack(indices, self.look(indices))
+        return Block.pack(indices, map(without_image, self.look(indices)))
 
 
 class ReadableFrames:
@@ -234,6 +241,7 @@ class ReadableFrames:
     """
 
     def __init__(self, frames: FrameSequence, count: int | None = None) -> None:
+        self._whole = frames
         self._frames = FrameView(frames, range(len(frames) if count is None else count))
         self._problems: tuple[str, ...] = tuple(getattr(frames, "problems", ()))
         self.spec = frames.spec
@@ -272,6 +280,14 @@ class ReadableFrames:
                         return self._frame(near)
                 step *= 2
             raise
+
+    def near(self, index: int, within: int) -> Frame:
+        """Return the frame at an index or, if that takes less, one at most `within` frames away."""
+        try:
+            frame = frame_near(self._whole, index, within)
+        except (ChunkError, VideoError):
+            return self[index]
+        return frame if frame.index < len(self) else self[index]
 
     def __iter__(self) -> Iterator[Frame]:
         return (self[index] for index in range(len(self)))

@@ -4,17 +4,19 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from tracking.errors import ResultFileError, TrackingError
 from tracking.frame_points import FramePoints
 from tracking.motion import Numbers
 from tracking.points import Status
 from tracking.results import Results
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Indices = npt.NDArray[np.int64]
 Rows: TypeAlias = slice | npt.NDArray[np.bool_] | Indices
@@ -90,7 +92,7 @@ class ResultSide:
 class TruthSide:
     """Known positions, from a table with the columns roi, index, x, y."""
 
-    def __init__(self, table: pd.DataFrame, name: str = "truth") -> None:
+    def __init__(self, table: "pd.DataFrame", name: str = "truth") -> None:
         self.name = name
         table = table.sort_values("index", kind="stable")
         self._places = Places(
@@ -122,6 +124,8 @@ def read_truth(path: str | os.PathLike[str], *, first_frame: int = 0) -> TruthSi
     TrackingError
         It is no such table.
     """
+    import pandas as pd
+
     try:
         table = pd.read_csv(path)
     except (ValueError, UnicodeDecodeError) as exc:
@@ -251,6 +255,8 @@ def pair_places(a: Places, b: Places) -> tuple[Indices, Indices]:
 
     Those of the same frame and region are paired, nearest first.
     """
+    import pandas as pd
+
     left, right = (
         pd.DataFrame({"index": side.index, "roi": side.roi}).reset_index(names="row") for side in (a, b)
     )

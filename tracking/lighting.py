@@ -67,18 +67,14 @@ def _tile_medians(stack: Grey, side: int) -> npt.NDArray[np.float64]:
     """Return the median of every tile of every sample, at least 1, of shape (n, rows, columns) of tiles."""
     ends = [np.linspace(0, size, max(1, round(size / side)) + 1).astype(int) for size in stack.shape[1:]]
     step = max(1, side // 16)
-    return np.array(
+    medians = [
         [
-            [
-                [
-                    max(1.0, float(np.median(image[top:bottom:step, left:right:step])))
-                    for left, right in zip(ends[1][:-1], ends[1][1:], strict=True)
-                ]
-                for top, bottom in zip(ends[0][:-1], ends[0][1:], strict=True)
-            ]
-            for image in stack
+            np.median(stack[:, top:bottom:step, left:right:step], axis=(1, 2))
+            for left, right in zip(ends[1][:-1], ends[1][1:], strict=True)
         ]
-    )
+        for top, bottom in zip(ends[0][:-1], ends[0][1:], strict=True)
+    ]
+    return np.maximum(np.moveaxis(np.array(medians), -1, 0), 1.0)
 
 
 def _scaled(image: Grey, field: npt.NDArray[np.float32]) -> Grey:

@@ -1,14 +1,14 @@
 """From what was seen in all regions to points: one animal in each, or several."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from tracking.animal import Gait, Numbers
-from tracking.detect import Blobs
+from tracking.detect import Blobs, RegionBlobs, join_tables
 from tracking.identities import IdentityLinker, Sighting
 from tracking.link import LOST, Choices, PathCosts, PathFinder
 from tracking.points import Points, Status, new_points
@@ -26,18 +26,27 @@ class Decided(NamedTuple):
 class Linker(Protocol):
     """Takes what was seen frame by frame, and says which animal it is."""
 
-    def append(self, blobs: Sequence[Blobs], looks: Sequence[Numbers], time: float) -> Decided:
+    def append(self, blobs: RegionBlobs, looks: Numbers, time: float) -> Decided:
         """Take the blobs of the next frame; return the points that are now decided.
 
         Parameters
         ----------
         blobs : of every region.
-        looks : how little each blob looks like an animal, negative logarithms.
+        looks : how little each blob looks like an animal, negative logarithms, shape (blobs,).
         time : of the frame, seconds.
         """
 
     def finish(self) -> Decided:
         """Return the points that were not decided yet."""
+
+
+class _Waiting(NamedTuple):
+    """A frame of which nothing is decided: its blobs, their looks, and the first row of each region."""
+
+    table: Blobs
+    looks: Numbers
+    firsts: npt.NDArray[np.intp]
+    time: float
 
 
 class OneEach:
@@ -51,41 +60,50 @@ class OneEach:
     """
 
     def __init__(self, regions: Sequence[int], candidates: int, costs: PathCosts) -> None:
-        self._regions = regions
+        self._regions = np.array(regions)
         self._candidates = candidates
         self._finder = PathFinder(len(regions), candidates, costs)
-        self._waiting: deque[tuple[Sequence[Blobs], Sequence[Numbers], float]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._decided = 0
 
-    def append(self, blobs: Sequence[Blobs], looks: Sequence[Numbers], time: float) -> Decided:
+    def append(self, blobs: RegionBlobs, looks: Numbers, time: float) -> Decided:
         """Take the blobs of the next frame; return the points that are now decided."""
         places = np.zeros((len(blobs), self._candidates, 2))
         costs = np.full(places.shape[:2], np.inf)
-        for region, found in enumerate(blobs):
-            places[region, : len(found)] = np.stack([found["x"], found["y"]], axis=1)
-            costs[region, : len(found)] = looks[region]
-        self._waiting.append((blobs, looks, time))
+        firsts = np.cumsum(blobs.counts) - blobs.counts
+        region = np.repeat(np.arange(len(blobs)), blobs.counts)
+        candidate = np.arange(len(region)) - firsts[region]
+        places[region, candidate, 0], places[region, candidate, 1] = blobs.table["x"], blobs.table["y"]
+        costs[region, candidate] = looks
+        self._waiting.append(_Waiting(blobs.table, looks, firsts, time))
         return self._points(self._finder.append(places, costs, time))
 
     def finish(self) -> Decided:
         """Return the points that were not decided yet."""
         return self._points(self._finder.finish())
 
-    def _points(self, choices: Iterable[Choices]) -> Decided:
-        tables: list[tuple[Points, float]] = []
+    def _points(self, choices: Sequence[Choices]) -> Decided:
+        if not choices:
+            return Decided(new_points(), np.empty(0))
+        picked: list[tuple[Blobs, Numbers]] = []
+        regions: list[npt.NDArray[np.intp]] = []
+        times: list[float] = []
         for chosen in choices:
-            blobs, looks, time = self._waiting.popleft()
-            picked = [(region, choice) for region, choice in enumerate(chosen) if choice >= 0]
-            if picked:
-                points = _measured(np.array([blobs[region][choice] for region, choice in picked]))
-                points["frame"] = self._decided
-                points["roi"] = [self._regions[region] for region, _ in picked]
-                points["identity"] = 1
-                cost = np.array([looks[region][choice] for region, choice in picked])
-                points["score"] = 1 / (1 + np.exp(cost - LOST))
-                tables.append((points, time))
-            self._decided += 1
-        return _decided(tables)
+            frame = self._waiting.popleft()
+            (there,) = np.nonzero(chosen >= 0)
+            rows = frame.firsts[there] + chosen[there]
+            picked.append((frame.table[rows], frame.looks[rows]))
+            regions.append(there)
+            times.append(frame.time)
+        counts = [len(table) for table, _ in picked]
+        points = _measured(join_tables([table for table, _ in picked]))
+        points["frame"] = np.repeat(self._decided + np.arange(len(counts)), counts)
+        points["roi"] = self._regions[np.concatenate(regions)]
+        points["identity"] = 1
+        cost = np.concatenate([looks for _, looks in picked])
+        points["score"] = 1 / (1 + np.exp(cost - LOST))
+        self._decided += len(counts)
+        return Decided(points, np.repeat(np.array(times, np.float64), counts))
 
 
 class Several:
@@ -105,13 +123,13 @@ class Several:
         self._times: deque[float] = deque()
         self._decided = 0
 
-    def append(self, blobs: Sequence[Blobs], looks: Sequence[Numbers], time: float) -> Decided:
+    def append(self, blobs: RegionBlobs, looks: Numbers, time: float) -> Decided:
         """Take the blobs of the next frame; return the points that are now decided."""
         self._times.append(time)
         return self._points(
             [
                 linker.append(found, costs, time)
-                for linker, found, costs in zip(self._linkers, blobs, looks, strict=True)
+                for linker, found, costs in zip(self._linkers, blobs, blobs.split(looks), strict=True)
             ]
         )
 

@@ -207,6 +207,8 @@ class Monitor:
         for stimulator in self._stimulators:
             times = self._times[points["frame"] % len(self._times)]
             self._happen(stimulator.react(points, times))
+        if not len(points):
+            return
         seen = points[points["status"] != Status.LOST]
         self._points += len(seen)
         regions = np.unique(seen[["frame", "roi"]])["roi"]  # however many animals of it

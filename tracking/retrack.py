@@ -18,11 +18,11 @@ from tracking.blocks import (
     Detector,
     ReadableFrames,
     Seen,
-    SeenFrame,
     UnreadFrame,
     cut_blocks,
     is_split,
     read_frames,
+    without_image,
 )
 from tracking.detection_log import DetectionLog, fingerprint, log_path
 from tracking.errors import EmptyRecordingError, ResultExistsError, ResultFileError, TrackingError
@@ -273,7 +273,7 @@ class _Run:
             for indices in rest:
                 seen = []
                 for frame in detector.look(indices):
-                    seen.append(replace(frame, image=None) if isinstance(frame, SeenFrame) else frame)
+                    seen.append(without_image(frame))
                     yield frame
                 log.append(Block.pack(indices, seen))
             return

@@ -1,13 +1,16 @@
 """What each animal of a result did, in a line."""
 
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from tracking.motion import MotionSettings
 from tracking.results import Results
 from tracking.windows import ASLEEP, IMMOBILE, MOVING, UNSEEN, Animal, Motion, measure
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,10 @@ class Summary:
     shaken_s: float
     mm_per_pixel: float
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> "pd.DataFrame":
         """Return a row per animal; the columns are the fields of `AnimalSummary`."""
+        import pandas as pd
+
         names = [field.name for field in fields(AnimalSummary)]
         return pd.DataFrame(
             [[getattr(animal, name) for name in names] for animal in self.animals], columns=names

@@ -5,11 +5,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from tracking.errors import ResultFileError
 from tracking.motion import (
@@ -24,6 +23,9 @@ from tracking.motion import (
 )
 from tracking.points import Status
 from tracking.results import Results
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 UNSEEN, IMMOBILE, MOVING, ASLEEP = range(4)
 """What an animal does in a window. One that is asleep is immobile, too."""
@@ -360,7 +362,7 @@ def _read_traces(results: Results, clock: Clock) -> dict[Animal, Trace]:
     return {animal: traces[animal] for animal in sorted(traces)}
 
 
-def rows_of_animals(points: Columns | pd.DataFrame) -> Iterator[tuple[Animal, npt.NDArray[np.intp]]]:
+def rows_of_animals(points: "Columns | pd.DataFrame") -> Iterator[tuple[Animal, npt.NDArray[np.intp]]]:
     """Yield each animal in a table of points, and its rows."""
     rois, identities = np.asarray(points["roi"], np.int64), np.asarray(points["identity"], np.int64)
     many = int(identities.max(initial=0)) + 1

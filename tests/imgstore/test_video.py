@@ -55,6 +55,34 @@ def test_the_frame_asked_for_is_the_frame_returned(tmp_path, options, ending):
             np.testing.assert_array_equal(video[index].image, in_sequence[index])
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"bf": 3, "g": 12},
+        {"bf": 3, "g": 12, "x264-params": "open-gop=1"},
+        {"bf": 0, "g": 250},
+        {"codec": "libx265", "x265-params": "log-level=none:keyint=12:bframes=3"},
+    ],
+    ids=["B-frames", "open GOP", "one GOP", "H.265"],
+)
+@pytest.mark.parametrize("within", [0, 1, 3, 20])
+def test_a_frame_near_an_index_is_one_of_the_file_and_what_is_read_after_it_is_exact(
+    tmp_path, options, within
+):
+    with imgstore.open_video(write_video(tmp_path / "a.mkv", 40, **options)) as video:
+        exact = [frame.image.copy() for frame in video]
+        for index in (39, 0, 5, 14, 13, 30, 31, 37):
+            frame = video.near(index, within)
+            assert abs(frame.index - index) <= within
+            assert frame.time == video.times[frame.index]
+            np.testing.assert_array_equal(frame.image, exact[frame.index])
+            after = (frame.index + 1) % 40
+            if index % 2:
+                np.testing.assert_array_equal(video[after].image, exact[after])
+        with pytest.raises(FrameIndexError):
+            video.near(40, within)
+
+
 def test_times_are_the_files_own(tmp_path):
     stamps = [0, 50, 100, 900, 950, 2000]
     path = write_video(tmp_path / "a.mkv", 6, pts=stamps)
@@ -136,6 +164,9 @@ def test_of_containers_that_cannot_be_entered_everywhere_the_right_frame_comes_t
         in_sequence = [frame.image for frame in video]
         for index in np.random.default_rng(2).integers(0, len(video), 60).tolist():
             np.testing.assert_array_equal(video[index].image, in_sequence[index])
+            near = video.near(index, within=index % 4)
+            assert abs(near.index - index) <= index % 4
+            np.testing.assert_array_equal(near.image, in_sequence[near.index])
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])

@@ -154,3 +154,13 @@ def test_the_benchmark_of_tracking_measures_every_tracker_beside_decoding(tmp_pa
     for row in facts["rows"]:
         assert row["decode_ms"] > 0
         assert {"archive_of_ethoscope", "adaptive_fps", "difference_of_decode"} <= set(row)
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_tracking_measures_whole_runs_too(tmp_path):
+    video = write_video(tmp_path / "a.mkv", 12)
+    facts = measured("tracking", str(video), "--frames", "6", "--only", "none", "--loops", "2")
+    assert [(row["frames"], row["workers"]) for row in facts["runs"]] == [(12, 1), (24, 1), (24, 2)]
+    for row in facts["runs"]:
+        assert row["same"]
+        assert min(row["wall_s"], row["cpu_s"], row["peak_mb"]) > 0

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tracking.arenas import _ellipse
-from tracking.detect import BlobFilter, find_blobs
+from tracking.background import level_of_rank
+from tracking.detect import BLOB, BlobFilter, RegionBlobs, find_blobs
 from tracking.link import PathCosts, PathFinder
 
 WANTED = BlobFilter(threshold=30, smallest=20, largest=5000, most=4)
@@ -51,6 +52,37 @@ def test_the_share_of_marked_pixels_is_counted():
     difference[10:20, 10:30] = 90
     marked[:, :20] = 255
     assert find_blobs(difference, WANTED, marked)["marked"][0] == pytest.approx(0.5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_the_level_of_a_rank_is_what_sorting_gives(data):
+    count = data.draw(st.sampled_from([1, 2, 7, 60, 300]))
+    levels = data.draw(st.sampled_from([2, 20, 256]))
+    rank = data.draw(st.integers(0, count - 1))
+    seed = data.draw(st.integers(0, 1000))
+    stack = np.random.default_rng(seed).integers(0, levels, (count, 5, 7)).astype(np.uint8)
+    np.testing.assert_array_equal(level_of_rank(stack, rank), np.sort(stack, axis=0)[rank])
+
+
+def test_blobs_of_all_regions_are_one_table_and_come_apart_again():
+    tables = [np.zeros(count, BLOB) for count in (2, 0, 3)]
+    for place, table in enumerate(tables):
+        table["x"] = 10 * place + np.arange(len(table))
+    blobs = RegionBlobs.join(tables)
+    assert blobs.table["x"].tolist() == [0, 1, 20, 21, 22]
+    assert [len(table) for table in blobs] == [2, 0, 3]
+    assert blobs[2]["x"].tolist() == [20, 21, 22]
+    assert [part.tolist() for part in blobs.split(np.arange(5))] == [[0, 1], [], [2, 3, 4]]
+
+
+def test_blobs_found_in_windows_lie_in_the_frame():
+    row = (1.0, 2.0, *[0.0] * 7, 0, 1)
+    windows = [(slice(100, 120), slice(10, 60)), (slice(0, 9), slice(0, 9)), (slice(7, 9), slice(3, 9))]
+    blobs = RegionBlobs.of_rows([[row], [], [row, row]], windows)
+    assert blobs.table["x"].tolist() == [11, 4, 4]
+    assert blobs.table["y"].tolist() == [102, 9, 9]
+    assert len(RegionBlobs.of_rows([[], []], windows[:2]).table) == 0
 
 
 def run(finder, places, costs, times):

@@ -3,9 +3,13 @@
 Every contender gets the same frames of the same video, decoded by the same reader, in turns within one run;
 ethoscope's steps are our own writing of what it computes (`tools.bench.ethoscope`). Times are CPU time of the
 whole process, decoding and all threads included; looking at the recording beforehand is not.
+
+With `--loops`, also whole runs of `ethostore track`, start-up and all: of the video, and of a store of it so
+many times over, with one worker and two; their time, CPU time and memory.
 """
 
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -16,8 +20,9 @@ import numpy as np
 import typer
 
 import imgstore
-from imgstore import Frame, FrameSequence
+from imgstore import Frame, FrameSequence, Image
 from tools.bench.ethoscope import EthoscopePipeline
+from tools.bench.tracking_runs import track, write_loops
 from tools.console import show
 from tracking import ROI, TRACKERS, LayoutError, open_layout
 
@@ -33,6 +38,9 @@ def main(
     frames: Annotated[int, typer.Option(help="How many frames each run looks at.")] = 300,
     runs: Annotated[int, typer.Option(help="How often each is measured; the median is shown.")] = 3,
     only: Annotated[list[str] | None, typer.Option(help="Only these sets of regions.")] = None,
+    loops: Annotated[
+        int, typer.Option(help="Also whole runs, and those of a store of the video so many times over.")
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
     """Measure frames per CPU second, with 1, 20 and 96 regions and the whole frame, grey and colour."""
@@ -47,27 +55,35 @@ def main(
                     )
         finally:
             source.close()
+    whole = measure_runs(video, loops, runs) if loops else []
     if as_json:
-        show({"frames": frames, "rows": rows}, as_json=True)
+        show({"frames": frames, "rows": rows, "runs": whole}, as_json=True)
         return
     for row in rows:
         typer.echo(_line(row))
+    for row in whole:
+        typer.echo(_line_of_run(row))
 
 
 def region_sets(source: FrameSequence) -> dict[str, list[ROI]]:
     """Return sets of regions for frames of any size; the 20 are tubes, where there are targets for them."""
     rows, columns = source.spec.rows, source.spec.columns
     image = np.ascontiguousarray(imgstore.ensure_grayscale(source[0].image))
-    try:
-        tubes = open_layout(_TUBES).find(image).rois
-    except LayoutError:
-        tubes = _grid(10, 2, rows, columns)
+    tubes = _tubes(image) or _grid(10, 2, rows, columns)
     return {
         "1 region": tubes[:1],
         "20 regions": tubes,
         "96 regions": _grid(8, 12, rows, columns),
         "whole frame": open_layout("whole-frame").find(image).rois,
     }
+
+
+def _tubes(image: Image) -> list[ROI]:
+    """Return the regions of the tubes in a picture; none if there are no targets."""
+    try:
+        return open_layout(_TUBES).find(image).rois
+    except LayoutError:
+        return []
 
 
 def _grid(down: int, across: int, rows: int, columns: int) -> list[ROI]:
@@ -117,6 +133,36 @@ def _cpu_ms(source: FrameSequence, work: Work, frames: int) -> float:
     return (time.process_time() - started) * 1e3 / frames
 
 
+def measure_runs(video: Path, loops: int, runs: int) -> list[Row]:
+    """Return what whole runs take, over the video and over a store of it several times over."""
+    with tempfile.TemporaryDirectory() as folder, imgstore.open_video(video) as frames:
+        layout = _TUBES if _tubes(np.ascontiguousarray(frames[0].image)) else "whole-frame"
+        store = Path(folder) / "loops.store"
+        write_loops(frames, store, loops)
+        sources = [("video", video, len(frames), 1)]
+        sources += [(f"store, {loops} times", store, loops * len(frames), workers) for workers in (1, 2)]
+        found: dict[Path, bytes] = {}
+        rows: list[Row] = []
+        for name, source, count, workers in sources:
+            taken = [track(source, layout, workers) for _ in range(runs)]
+            same = all(run.points == found.setdefault(source, run.points) for run in taken)
+            cpu_s = statistics.median(run.cpu_s for run in taken)
+            rows.append(
+                {
+                    "source": name,
+                    "workers": workers,
+                    "frames": count,
+                    "wall_s": round(statistics.median(run.wall_s for run in taken), 2),
+                    "cpu_s": round(cpu_s, 2),
+                    "fps": round(count / cpu_s, 1),
+                    "peak_mb": round(max(run.peak_mb for run in taken), 1),
+                    "mb_a_minute": round(statistics.median(run.mb_a_minute for run in taken), 2),
+                    "same": same,
+                }
+            )
+    return rows
+
+
 def _kind(colour: bool) -> str:
     return "colour" if colour else "grey"
 
@@ -129,6 +175,14 @@ def _line(row: Row) -> str:
         for one in _TRACKERS
     ]
     return "\n    ".join(parts)
+
+
+def _line_of_run(row: Row) -> str:
+    return (
+        f"{row['source']}, {row['frames']} frames, workers {row['workers']}: {row['wall_s']} s, "
+        f"CPU {row['cpu_s']} s ({row['fps']} frames a CPU second), {row['peak_mb']} MB at most, "
+        f"{row['mb_a_minute']} MB more a minute; the same points each time: {row['same']}"
+    )
 
 
 if __name__ == "__main__":

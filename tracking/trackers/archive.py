@@ -7,18 +7,20 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from imgstore import Frame, FrameSequence, ensure_grayscale
+from imgstore import Frame, FrameSequence
 from tracking.animal import Gait
 from tracking.background import (
     BODY_SHARE,
     POLARITIES,
     Learnt,
     Look,
+    Polarity,
     Progress,
+    Window,
     learn,
     sample_frames,
 )
-from tracking.detect import BlobFilter, Blobs, Looked, find_blobs
+from tracking.detect import BlobFilter, Blobs, Looked, RegionBlobs, find_rows
 from tracking.heading import Headings
 from tracking.link import PathCosts
 from tracking.linkers import Linker, OneEach, Several
@@ -74,7 +76,7 @@ class _Area:
     """Where one region lies in the frame."""
 
     roi: ROI
-    window: tuple[slice, slice]
+    window: Window
     mask: Grey
     spots: Grey
     wanted: BlobFilter
@@ -95,11 +97,9 @@ class ArchiveTracker:
     def __init__(self, settings: ArchiveSettings | None = None) -> None:
         self._settings = settings or ArchiveSettings()
         self._learnt: Learnt | None = None
-        self._lit: tuple[int, Grey] = (
-            -1,
-            np.empty((0, 0), np.uint8),
-        )  # the background in the light of a slot
+        self._lit: tuple[int, list[Grey]] = (-1, [])  # what the regions are compared with, in a slot's light
         self._areas: list[_Area] = []
+        self._windows: list[Window] = []
         self._body = Body(0, 0, 0, 0)
         self._linker: Linker | None = None
         self._headings = Headings()
@@ -124,7 +124,7 @@ class ArchiveTracker:
             animals=most,
         )
         background, look = learnt.background, learnt.background.look
-        self._learnt, self._lit = learnt, (0, learnt.lit(0))
+        self._learnt, self._lit = learnt, (-1, [])
         self._areas = []
         for roi, threshold in zip(rois, background.thresholds, strict=True):
             window = roi.window(background.image.shape)
@@ -136,6 +136,7 @@ class ArchiveTracker:
             )
             mask = roi.mask(background.image.shape)
             self._areas.append(_Area(roi, window, mask, background.spots[window], wanted))
+        self._windows = [area.window for area in self._areas]
         self._body = Body(look.area, look.length, 4 * look.area / (np.pi * look.length), most)
         self._linker = self._new_linker([roi.number for roi in rois], look)
         self._headings = Headings()
@@ -154,27 +155,25 @@ class ArchiveTracker:
 
     def detect(self, frame: Frame) -> Detections:
         """Return what differs from the background; nothing is remembered."""
-        learnt, _ = self._prepared()
-        background = self._background_at(frame.time)
-        images = learnt.preparation.apply_in(frame.image, [area.window for area in self._areas])
+        preparation = self._prepared()[0].preparation
+        backgrounds = self._backgrounds_at(frame.time)
+        images = preparation.apply_in(frame.image, self._windows)
         found = []
-        for area, image in zip(self._areas, images, strict=True):
-            difference = learnt.preparation.compare(background[area.window], image)
-            picture = ensure_grayscale(frame.image[area.window])
-            looked = Looked(cv2.bitwise_and(difference, area.mask), area.spots, picture)
+        for area, background, image in zip(self._areas, backgrounds, images, strict=True):
+            difference = preparation.compare(background, image)
+            if preparation.polarity is Polarity.EITHER:  # else nothing is darker than a background of 0
+                cv2.bitwise_and(difference, area.mask, dst=difference)
+            looked = Looked(difference, area.spots, frame.image[area.window])
             if self._settings.animals == 1:
-                blobs = find_blobs(looked.difference, area.wanted, looked.marked, looked.picture)
+                found.append(find_rows(looked, area.wanted))
             else:
-                blobs = find_crowd(looked, area.wanted, self._body)
-            blobs["x"] += area.window[1].start
-            blobs["y"] += area.window[0].start
-            found.append(blobs)
-        return Detections(frame.time, found)
+                found.append(find_crowd(looked, area.wanted, self._body).tolist())
+        return Detections(frame.time, RegionBlobs.of_rows(found, self._windows))
 
     def link(self, detections: Detections) -> Points:
         """Take what was seen in the next frame; return the points of the frames that are now decided."""
         _, linker = self._prepared()
-        looks = [self._look_costs(blobs) for blobs in detections.blobs]
+        looks = self._look_costs(detections.blobs.table)
         return self._headings.append(*linker.append(detections.blobs, looks, detections.time))
 
     def finish(self) -> Points:
@@ -187,12 +186,17 @@ class ArchiveTracker:
             raise RuntimeError("call prepare before update")
         return self._learnt, self._linker
 
-    def _background_at(self, time: float) -> Grey:
-        """Return the background in the light of that time; the last one is kept, since times are near."""
+    def _backgrounds_at(self, time: float) -> list[Grey]:
+        """Return the backgrounds of the regions in the light of that time, 0 outside of them.
+
+        The last ones are kept, since times are near.
+        """
         learnt, _ = self._prepared()
         slot = learnt.slot(time)
         if slot != self._lit[0]:
-            self._lit = (slot, learnt.lit(slot))
+            image = learnt.lit(slot)
+            masked = [cv2.bitwise_and(image[area.window], area.mask) for area in self._areas]
+            self._lit = (slot, [np.asarray(background, np.uint8) for background in masked])
         return self._lit[1]
 
     def _look_costs(self, blobs: Blobs) -> npt.NDArray[np.float64]:

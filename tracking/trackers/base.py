@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from imgstore import Frame, FrameSequence
 from tracking.background import Progress
-from tracking.detect import Blobs
+from tracking.detect import RegionBlobs
 from tracking.points import Points
 from tracking.roi import ROI
 from tracking.settings import parse_settings
@@ -53,7 +53,7 @@ class Detections:
     """
 
     time: float
-    blobs: list[Blobs]
+    blobs: RegionBlobs
 
 
 class SplitTracker(Tracker, Protocol):

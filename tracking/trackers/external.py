@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from imgstore import Frame, FrameSequence, Image
 from tracking.background import Preparation, Progress, learn_preparation, sample_frames, to_grey
-from tracking.detect import BLOB, Blobs
+from tracking.detect import BLOB, Blobs, RegionBlobs
 from tracking.errors import DetectorError
 from tracking.link import LOST, PathCosts
 from tracking.outside import Detector, load_detector
@@ -114,20 +114,22 @@ class ExternalTracker:
             image = to_grey(image, self._preparation.scale)
         if self._settings.scope == "frame":
             rows = self._ask(detector, image)
-            return Detections(frame.time, [self._inside(rows, area) for area in self._areas])
+            return Detections(
+                frame.time, RegionBlobs.join([self._inside(rows, area) for area in self._areas])
+            )
         found = []
         for area in self._areas:
             rows = self._ask(detector, image[area.window])
             rows[:, 0] += area.window[1].start
             rows[:, 1] += area.window[0].start
             found.append(self._inside(rows, area))
-        return Detections(frame.time, found)
+        return Detections(frame.time, RegionBlobs.join(found))
 
     def link(self, detections: Detections) -> Points:
         """Take what was seen in the next frame; return its points."""
         if self._link is None:
             raise RuntimeError("call prepare before update")
-        table = stack_blobs(detections.blobs, _MOST)
+        table = stack_blobs(list(detections.blobs), _MOST)
         costs = np.where(table["area"] > 0, LOST * (1 - table["contrast"]), np.inf)
         choices, points = self._link.choose(table, costs, detections.time)
         rows = np.flatnonzero(choices >= 0)
