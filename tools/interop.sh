@@ -1,9 +1,7 @@
 #!/bin/sh
 # Installs the packages that read what we export (ethoscopy, SLEAP's sleap-io, movement, nwbinspector) into an
 # environment of their own, .venv/interop, for the tests of exports: they want other versions of pandas than we do, and
-# take some 2 GB. Prints the path of its Python on the last line. Then:
-#
-#   ETHOSTORE_INTEROP_PYTHON=$PWD/.venv/interop/bin/python .venv/bin/pytest -m slow tests/interop/test_exports.py
+# take some 2 GB. Prints the path of its Python on the last line.
 
 . "$(dirname "$0")/setup.sh"
 [ -x .venv/bin/python ] || die "run tools/demo.sh or tools/test.sh first: there is no .venv"

@@ -5,6 +5,9 @@
 . "$(dirname "$0")/setup.sh"
 install dev
 PATH=$PWD/.venv/bin:$PATH
+say "the programs that read our exports, in an environment of their own, beside what follows"
+sh tools/interop.sh >.venv/interop.log 2>&1 &
+interop=$!
 say "ruff: format and lint"
 ruff format --check .
 ruff check .
@@ -20,5 +23,8 @@ say "loopbio's own tests, unchanged, on our imgstore"
 sh tools/loopbio-suite.sh
 wait $types || { cat .venv/mypy.log; exit 1; }
 cat .venv/mypy.log
+wait $interop || { cat .venv/interop.log; exit 1; }
+ETHOSTORE_INTEROP_PYTHON=$(tail -n 1 .venv/interop.log)
+export ETHOSTORE_INTEROP_PYTHON
 say "pytest: tests"
 exec pytest -n auto --maxprocesses 8 --dist worksteal "$@"

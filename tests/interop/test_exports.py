@@ -13,12 +13,9 @@ from tracking import EXPORTERS, ROI, export
 
 PYTHON = os.environ.get("ETHOSTORE_INTEROP_PYTHON")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        PYTHON is None, reason="ETHOSTORE_INTEROP_PYTHON names no Python with ethoscopy, movement and others"
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    PYTHON is None, reason="ETHOSTORE_INTEROP_PYTHON names no Python with ethoscopy, movement and others"
+)
 
 X = 20.25 + np.arange(60)
 
