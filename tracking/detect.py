@@ -35,6 +35,9 @@ BLOB = np.dtype(
 BlobRow: TypeAlias = tuple[float, ...]
 """A row of dtype `BLOB`."""
 
+_DENSITY = np.rint(255 / math.log(256) * np.log1p(np.arange(256))).astype(np.uint8)
+_DENSE = 0.4  # share of the largest density of an animal below which it is shadow and blur
+
 _AREA, _CONTRAST = (BLOB.names.index(name) for name in ("area", "contrast"))  # type: ignore[union-attr]
 
 
@@ -120,11 +123,13 @@ class Looked(NamedTuple):
     difference : 0 where nothing differs or nothing is to be found.
     marked : nonzero in pixels of which the share in every blob is counted.
     picture : the image as it was recorded, grey or colour.
+    background : what the image differs from; with it, blobs lie where they take most of the light.
     """
 
     difference: MatLike
     marked: Grey | None = None
     picture: Image | None = None
+    background: MatLike | None = None
 
 
 class Piece(NamedTuple):
@@ -136,20 +141,24 @@ class Piece(NamedTuple):
 
 
 def find_blobs(
-    difference: MatLike, wanted: BlobFilter, marked: Grey | None = None, picture: Image | None = None
+    difference: MatLike,
+    wanted: BlobFilter,
+    marked: Grey | None = None,
+    picture: Image | None = None,
+    background: MatLike | None = None,
 ) -> Blobs:
     """Return the blobs of an image of differences, largest summed difference first.
 
     Parameters
     ----------
-    difference, marked, picture : see `Looked`.
+    difference, marked, picture, background : see `Looked`.
     wanted : which blobs.
 
     Returns
     -------
     Table of dtype `BLOB`, with x and y in pixels of `difference`.
     """
-    return np.array(find_rows(Looked(difference, marked, picture), wanted), BLOB)
+    return np.array(find_rows(Looked(difference, marked, picture, background), wanted), BLOB)
 
 
 def find_rows(looked: Looked, wanted: BlobFilter) -> list[BlobRow]:
@@ -193,9 +202,10 @@ def measure(looked: Looked, piece: Piece, group: int = 0, parts: int = 1) -> Blo
     mass = moments["m00"] or 1.0
     xx, xy, yy = moments["mu20"] / mass, moments["mu11"] / mass, moments["mu02"] / mass
     half_sum, root = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
+    x, y = _centre(looked, piece) or (moments["m10"] / mass, moments["m01"] / mass)
     return (
-        columns.start + moments["m10"] / mass,
-        rows.start + moments["m01"] / mass,
+        columns.start + x,
+        rows.start + y,
         4 * math.sqrt(half_sum + root),
         4 * math.sqrt(max(half_sum - root, 0.0)),
         math.degrees(0.5 * math.atan2(2 * xy, xx - yy)) % 180 % 180,  # a hair below 0 becomes 180 at first
@@ -206,6 +216,26 @@ def measure(looked: Looked, piece: Piece, group: int = 0, parts: int = 1) -> Blo
         group,
         parts,
     )
+
+
+def _centre(looked: Looked, piece: Piece) -> tuple[float, float] | None:
+    """Return where in its window a piece takes the light, x and y; None if nothing is known of that.
+
+    An animal darkens what is behind it in proportion, so that before a dark spot it differs less than before
+    a light one: its density, the logarithm of that proportion, is the same (Beer and Lambert's law). What is
+    less dense than a share of the densest, shadow and blur, does not count, and counts little just above it.
+    """
+    if looked.background is None:
+        return None
+    behind = looked.background[piece.window]
+    density = cv2.subtract(
+        cv2.LUT(behind, _DENSITY), cv2.LUT(cv2.subtract(behind, looked.difference[piece.window]), _DENSITY)
+    )
+    density = cv2.bitwise_and(density, piece.inside)
+    moments = cv2.moments(cv2.subtract(density, np.array(_DENSE * cv2.minMaxLoc(density)[1])))
+    if not moments["m00"]:
+        return None
+    return moments["m10"] / moments["m00"], moments["m01"] / moments["m00"]
 
 
 def _share(marked: Grey | None, piece: Piece) -> float:

@@ -2,6 +2,7 @@
 
 from itertools import pairwise, product
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -147,3 +148,17 @@ def test_the_result_does_not_depend_on_how_much_waits():
     lagged = run(PathFinder(1, 3, PathCosts(10, 100), lag=40), places, looks, times)
     assert len(lagged) == 200
     assert lagged == whole
+
+
+@pytest.mark.parametrize("dark", [60, 120])
+def test_an_animal_half_before_a_dark_spot_lies_where_it_is(dark):
+    background = np.full((60, 80), 200, np.uint8)
+    background[:, 40:] = dark
+    animal = np.zeros((60, 80), np.uint8)
+    cv2.ellipse(animal, (40, 30), (12, 6), 0, 0, 360, 255, cv2.FILLED)
+    image = np.where(animal > 0, background * 0.3, background).astype(np.uint8)
+    wanted = BlobFilter(threshold=15, smallest=20, largest=2000)
+    (plain,) = find_blobs(background - image, wanted)
+    (found,) = find_blobs(background - image, wanted, background=background)
+    assert plain["x"] < 39
+    assert (found["x"], found["y"]) == (pytest.approx(40, abs=0.3), pytest.approx(30, abs=0.1))

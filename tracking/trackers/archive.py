@@ -163,7 +163,7 @@ class ArchiveTracker:
             difference = preparation.compare(background, image)
             if preparation.polarity is Polarity.EITHER:  # else nothing is darker than a background of 0
                 cv2.bitwise_and(difference, area.mask, dst=difference)
-            looked = Looked(difference, area.spots, frame.image[area.window])
+            looked = Looked(difference, area.spots, frame.image[area.window], background)
             if self._settings.animals == 1:
                 found.append(find_rows(looked, area.wanted))
             else:
