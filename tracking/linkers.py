@@ -9,9 +9,12 @@ import numpy.typing as npt
 
 from tracking.animal import Gait, Numbers
 from tracking.detect import Blobs
-from tracking.identities import IdentityLinker, Sighting
+from tracking.identities import LAG, IdentityLinker, Sighting
 from tracking.link import LOST, Choices, PathCosts, PathFinder
 from tracking.points import Points, Status, new_points
+
+UNKNOWN_MOST = 50
+"""Animals per region that are looked for where their number is unknown."""
 
 _MEASURES = ("x", "y", "length", "width", "angle", "area", "intensity")
 
@@ -97,13 +100,22 @@ class Several:
     animals : in each; 0 if that is not known.
     gait : how far they get.
     area : of one, pixels.
+    lag : frames, after which points are decided; 0 for at once, what turns out later counts from then on.
     """
 
-    def __init__(self, regions: Sequence[int], animals: int, gait: Gait, area: float) -> None:
+    def __init__(
+        self, regions: Sequence[int], animals: int, gait: Gait, area: float, *, lag: int = LAG
+    ) -> None:
         self._regions = regions
-        self._linkers = [IdentityLinker(animals, gait, area) for _ in regions]
+        self._linkers = [IdentityLinker(animals, gait, area, lag=lag) for _ in regions]
+        self.sightings: list[list[Sighting]] = [[] for _ in regions]
+        """Of every region, in the frame that was decided last."""
         self._times: deque[float] = deque()
         self._decided = 0
+
+    def resize(self, region: int, gait: Gait, area: float) -> None:
+        """Take another size of the animals of a region, given by its place among the regions."""
+        self._linkers[region].resize(gait, area)
 
     def append(self, blobs: Sequence[Blobs], looks: Sequence[Numbers], time: float) -> Decided:
         """Take the blobs of the next frame; return the points that are now decided."""
@@ -122,7 +134,7 @@ class Several:
     def _points(self, decided: list[list[list[Sighting]]]) -> Decided:
         tables: list[tuple[Points, float]] = []
         for of_regions in zip(*decided, strict=True):  # frame by frame: every region is as late as the others
-            time = self._times.popleft()
+            time, self.sightings = self._times.popleft(), list(of_regions)
             for region, sightings in zip(self._regions, of_regions, strict=True):
                 points = _sighted(sightings)
                 points["frame"], points["roi"] = self._decided, region
