@@ -80,13 +80,10 @@ class OneEach:
             blobs, looks, time = self._waiting.popleft()
             picked = [(region, choice) for region, choice in enumerate(chosen) if choice >= 0]
             if picked:
-                points = _measured(np.array([blobs[region][choice] for region, choice in picked]))
-                points["frame"] = self._decided
-                points["roi"] = [self._regions[region] for region, _ in picked]
-                points["identity"] = 1
-                cost = np.array([looks[region][choice] for region, choice in picked])
-                points["score"] = 1 / (1 + np.exp(cost - LOST))
-                tables.append((points, time))
+                mine = np.array([blobs[region][choice] for region, choice in picked])
+                costs = np.array([looks[region][choice] for region, choice in picked])
+                regions = [self._regions[region] for region, _ in picked]
+                tables.append((one_each(mine, costs, regions, self._decided), time))
             self._decided += 1
         return _decided(tables)
 
@@ -150,11 +147,22 @@ def _decided(tables: list[tuple[Points, float]]) -> Decided:
     return Decided(points, np.repeat(times, np.array([len(table) for table, _ in tables], np.intp)))
 
 
-def _measured(blobs: npt.NDArray[np.void]) -> Points:
+def one_each(blobs: Blobs, costs: Numbers, regions: npt.ArrayLike, frame: int) -> Points:
+    """Return the points of one animal in each of some regions.
+
+    Parameters
+    ----------
+    blobs : the animals.
+    costs : of their looks; shape (animals,).
+    regions : their numbers.
+    frame : which.
+    """
     points = new_points(len(blobs))
     for name in _MEASURES:
         points[name] = blobs[name]
     points["status"] = np.where(blobs["marked"] > 0.5, Status.BY_LOOKS, Status.DETECTED)
+    points["frame"], points["roi"], points["identity"] = frame, regions, 1
+    points["score"] = 1 / (1 + np.exp(costs - LOST))
     return points
 
 
