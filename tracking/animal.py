@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tracking.detect import Blobs
+from tracking.stretch import Appearance, Stretch
 
 Numbers = npt.NDArray[np.float64]
 
@@ -16,12 +17,16 @@ NEVER = 1e6
 MISSED = 14.0
 """What it costs that an animal is not seen: a blob that costs more is not it."""
 
+FASTEST = 10.0
+"""What animals can go, body lengths per second."""
+
 _DAMPING_S = 1.0  # for so long an animal is expected to go on as it went
 _SMOOTHING_S = 0.1
 _MERGED_SMOOTHING_S = 0.3  # parts of clumps are pushed apart: their steps tell less
 _LONG_UNSEEN_S = 1.0
 _SHAPE_SPREAD = 0.35  # of areas, as logarithms
-_LOOK_SPREADS = (0.08, 0.04)  # least, of logarithms of area and of intensity
+_DEPTH_SPREAD = 0.1
+_SEEN_S = 0.25  # for so long, before looks are known
 
 
 class Gait(NamedTuple):
@@ -36,36 +41,18 @@ class Gait(NamedTuple):
     length: float
     speed: float
 
-    def spread(self, elapsed: float) -> float:
-        """Return how far from where it is expected an animal usually is after some seconds, pixels."""
-        return self.length * (0.15 + min(1.5 * elapsed, 20.0))
+    @classmethod
+    def of(cls, length: float) -> "Gait":
+        """Return the gait of animals of a length."""
+        return cls(length, FASTEST * length)
 
-    def reach(self, elapsed: float) -> float:
+    def spread(self, elapsed: Numbers) -> Numbers:
+        """Return how far from where it is expected an animal usually is after some seconds, pixels."""
+        return self.length * (0.15 + np.minimum(1.5 * elapsed, 20.0))
+
+    def reach(self, elapsed: Numbers) -> Numbers:
         """Return how far from where it is expected an animal can be after some seconds, pixels."""
         return 0.6 * self.length + self.speed * elapsed
-
-
-@dataclass(slots=True)
-class Appearance:
-    """Running mean and variance of the logarithms of an animal's area and intensity."""
-
-    mean: Numbers = field(default_factory=lambda: np.zeros(2))
-    variance: Numbers = field(default_factory=lambda: np.zeros(2))
-    count: int = 0
-
-    def add(self, blob: np.void) -> None:
-        """Take what the animal looked like while it touched no other."""
-        seen = np.log([max(float(blob["area"]), 1.0), max(float(blob["intensity"]), 1.0)])
-        self.count += 1
-        weight = max(1 / self.count, 0.02)
-        change = seen - self.mean
-        self.mean = self.mean + weight * change
-        self.variance = (1 - weight) * (self.variance + weight * change**2)
-
-    def distance(self, other: "Appearance") -> float:
-        """Return how unlikely it is that both are of one animal, a negative logarithm up to a constant."""
-        spread = np.maximum(np.sqrt(np.maximum(self.variance, other.variance)), _LOOK_SPREADS)
-        return float(0.5 * np.minimum(((self.mean - other.mean) / spread) ** 2, 9).sum())
 
 
 @dataclass(slots=True, eq=False)
@@ -81,6 +68,9 @@ class Animal:
     shown, shown_frame, shown_time : the place last reported for it, in which frame, when.
     seen : in how many frames.
     hidden_since : since when it is hidden by another; None if it is not.
+    alone_time : when it was last seen and touched no other.
+    looks : before its last encounter.
+    stretch : what it was like since.
     """
 
     identity: int
@@ -92,8 +82,14 @@ class Animal:
     shown_time: float
     velocity: Numbers = field(default_factory=lambda: np.zeros(2))
     looks: Appearance = field(default_factory=Appearance)
+    stretch: Stretch = field(default_factory=Stretch)
     seen: int = 1
     hidden_since: float | None = None
+    alone_time: float = -np.inf
+
+    def known_looks(self) -> Appearance:
+        """Return what it looks like, by all that is known."""
+        return self.looks.merged(self.stretch.looks)
 
     def expected(self, time: float) -> Numbers:
         """Return where it would be now: it goes on, ever slower."""
@@ -111,6 +107,12 @@ class Animal:
         self.place, self.angle, self.time = place, float(blob["angle"]), time
 
 
+def look_of(blob: np.void) -> Numbers:
+    """Return what a blob looks like: logarithms of area, depth and intensity, 0 where one is not known."""
+    values = np.array([blob["area"], blob["depth"], blob["intensity"]], np.float64)
+    return np.log(np.maximum(np.nan_to_num(values), 1.0))
+
+
 def claim_costs(animals: list[Animal], blobs: Blobs, looks: Numbers, time: float, gait: Gait) -> Numbers:
     """Return how unlikely blobs are these animals, shape (animals, blobs); NEVER where it cannot be.
 
@@ -118,21 +120,16 @@ def claim_costs(animals: list[Animal], blobs: Blobs, looks: Numbers, time: float
     ----------
     looks : how little each blob looks like any animal, shape (blobs,).
     """
-    costs = np.full((len(animals), len(blobs)), NEVER)
-    if not costs.size:
-        return costs
-    spots = np.column_stack([blobs["x"], blobs["y"]])
-    shortest = min(max(time - animal.time, 0.0) for animal in animals)
-    for row, animal in enumerate(animals):
-        elapsed = max(time - animal.time, 0.0)
-        far = np.hypot(*(spots - animal.expected(time)).T)
-        spread = gait.spread(elapsed)
-        cost = _huber(far / spread) + 2 * np.log(spread / gait.spread(shortest)) + 0.3 * looks
-        cost += _turn_cost(blobs, animal, elapsed) + _shape_cost(blobs, animal)
-        if elapsed > _LONG_UNSEEN_S:
-            cost += np.where(blobs["parts"] > 1, 4.0, 0.0)  # it rather is somewhere of its own
-        costs[row] = np.where((far <= gait.reach(elapsed)) & (cost < NEVER), cost, NEVER)
-    return costs
+    if not animals or not len(blobs):
+        return np.full((len(animals), len(blobs)), NEVER)
+    elapsed = np.maximum(time - np.array([animal.time for animal in animals]), 0.0)[:, None]
+    expected = np.array([animal.expected(time) for animal in animals])
+    far = np.hypot(blobs["x"] - expected[:, :1], blobs["y"] - expected[:, 1:])
+    spread = gait.spread(elapsed)
+    costs = _huber(far / spread) + 2 * np.log(spread / gait.spread(elapsed.min())) + 0.3 * looks
+    costs += _turn_costs(blobs, animals, elapsed) + _shape_costs(blobs, animals)
+    costs += np.where((elapsed > _LONG_UNSEEN_S) & (blobs["parts"] > 1), 4.0, 0.0)  # rather on its own
+    return np.where((far <= gait.reach(elapsed)) & (costs < NEVER), costs, NEVER)
 
 
 def _huber(deviation: Numbers) -> Numbers:
@@ -140,18 +137,18 @@ def _huber(deviation: Numbers) -> Numbers:
     return np.asarray(np.where(deviation < 3, 0.5 * deviation**2, 3 * deviation - 4.5))
 
 
-def _turn_cost(blobs: Blobs, animal: Animal, elapsed: float) -> Numbers:
-    turned = np.abs((blobs["angle"] - animal.angle + 90) % 180 - 90)
-    return np.asarray(np.minimum(0.5 * (turned / (20 + 200 * elapsed)) ** 2, 2.0))
+def _turn_costs(blobs: Blobs, animals: list[Animal], elapsed: Numbers) -> Numbers:
+    angles = np.array([animal.angle for animal in animals])[:, None]
+    turned = np.abs((blobs["angle"] - angles + 90) % 180 - 90)
+    costs = np.minimum(0.5 * (turned / (20 + 200 * elapsed)) ** 2, 2.0)
+    return np.asarray(np.where(np.isfinite(costs), costs, 0.0))  # points have no direction
 
 
-def _shape_cost(blobs: Blobs, animal: Animal) -> Numbers:
-    if animal.looks.count < 5:
-        return np.zeros(len(blobs))
-    area, intensity = np.log(np.maximum(blobs["area"], 1)), np.log(np.maximum(blobs["intensity"], 1))
-    cost = np.minimum(0.5 * ((area - animal.looks.mean[0]) / _SHAPE_SPREAD) ** 2, 3.0)
-    tint = np.maximum(2 * np.sqrt(animal.looks.variance[1]), 2 * _LOOK_SPREADS[1])
-    cost += np.where(
-        blobs["parts"] == 1, np.minimum(0.5 * ((intensity - animal.looks.mean[1]) / tint) ** 2, 2), 0
-    )
-    return np.asarray(cost)
+def _shape_costs(blobs: Blobs, animals: list[Animal]) -> Numbers:
+    known = [animal.looks if animal.looks.seconds else animal.stretch.looks for animal in animals]
+    means = np.array([look.mean for look in known])
+    trusted = np.array([look.seconds >= _SEEN_S for look in known])[:, None]
+    area, depth = np.log(np.maximum(blobs["area"], 1)), np.log(np.maximum(blobs["depth"], 1))
+    costs = np.minimum(0.5 * ((area - means[:, :1]) / _SHAPE_SPREAD) ** 2, 3.0)
+    alike = np.minimum(0.5 * ((depth - means[:, 1:2]) / _DEPTH_SPREAD) ** 2, 2.0)
+    return np.asarray(np.where(trusted, costs + np.where(blobs["parts"] == 1, alike, 0.0), 0.0))

@@ -29,6 +29,7 @@ BLOB = np.dtype(
         ("intensity", "<f8"),  # mean of its pixels in the recording, its own grey levels; NaN if unknown
         ("group", "<i4"),  # which connected pixels it is made of, from 0; parts of one clump share them
         ("parts", "<i4"),  # into how many the clump is split of which it is one; 1: it is all of it
+        ("depth", "<f8"),  # mean difference, grey levels
     ]
 )
 
@@ -215,6 +216,7 @@ def measure(looked: Looked, piece: Piece, group: int = 0, parts: int = 1) -> Blo
         _mean(looked.picture, piece),
         group,
         parts,
+        moments["m00"] / piece.area,
     )
 
 

@@ -1,122 +1,292 @@
 """Animals that cannot be told apart for a while, and who is who afterwards."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from tracking.animal import Animal, Appearance
+from tracking.animal import Animal
+from tracking.stretch import Appearance, Edge, Habits, Stretch
 
 DOUBTFUL = 4.0
 """A choice that is not by this much better than with two animals exchanged is doubtful."""
 
-_SETTLED_S = 0.5
-_SETTLED_SIGHTINGS = 5
+_APART_S = 0.12  # so long alone, and so often seen, before it is decided who is who
+_APART_SIGHTINGS = 3
+_LEAST_SIGHTINGS = 2  # between two doubts that tell something
+_UNSURE_S = 2.0  # for so long it is waited for looks to tell more
 _LONGEST_WAIT_S = 5.0
-_CERTAIN = 8.0
-_EVIDENCE = 3.0  # by which looks must outweigh motion
-_MOST_COMFORT = 1.0  # looks change from place to place: that they fit takes little doubt away
+_SURE = 0.77
+_CERTAIN = 12.0
+_OVERSURE = 2.5  # costs are not independent of each other: so much more is needed to be sure
+_OF_MARGINS, _OF_WAYS = 3.0, 0.7  # weights of what was seen meanwhile, and of how they went in and came out
+_MOST_DOUBTS = 6  # of which every combination is weighed; before there are more, the first one is decided
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Doubt:
-    """How much better a choice was than with two animals exchanged, where that was least, and when."""
+    """A time in which two animals may have been exchanged.
 
+    Attributes
+    ----------
+    pair : the animals.
+    passed : how many stretches of each, since the encounter began, came before it.
+    margin : how much better the choice was than with the two exchanged, where that was least.
+    frame : in which it was least.
+    """
+
+    pair: tuple[Animal, Animal]
+    passed: dict[Animal, int]
     margin: float
     frame: int
+
+
+class Exchange(NamedTuple):
+    """Two animals that have each other's numbers from a frame on."""
+
+    first: Animal
+    second: Animal
+    frame: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Before:
+    """What an animal was like before an encounter: looks, and how it went in; None if nobody knows."""
+
+    looks: Appearance
+    edge: Edge | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """Who is who.
+
+    Attributes
+    ----------
+    exchanged : of every doubt, in order, whether the two were exchanged.
+    confidence : of each animal, 0 to 1, that what came out under its name is it.
+    """
+
+    exchanged: tuple[bool, ...]
+    confidence: dict[Animal, float]
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether there is little doubt left."""
+        return min(self.confidence.values(), default=1.0) >= _SURE
 
 
 @dataclass(slots=True, eq=False)
 class Encounter:
     """Some animals that may have been taken for each other.
 
+    Every way in which they may have been exchanged is weighed: by how each would then have gone from one
+    stretch, in which it was alone, to the next, by what it looked like in all of them, and by what was
+    seen meanwhile.
+
     Attributes
     ----------
-    before, after : what they looked like before it, and since.
-    doubts : by pairs of animals.
     last : time of the last doubt.
+    before : what they were like before it.
+    past : of each animal the stretches between two doubts.
+    doubts : in the order of their frames.
+    outcome : who is who, once that is decided.
+    joined : the encounter that it became part of, if it did.
     """
 
     last: float
-    before: dict[Animal, Appearance] = field(default_factory=dict)
-    after: dict[Animal, Appearance] = field(default_factory=dict)
-    doubts: dict[frozenset[Animal], Doubt] = field(default_factory=dict)
+    before: dict[Animal, Before] = field(default_factory=dict)
+    past: dict[Animal, list[Stretch]] = field(default_factory=dict)
+    doubts: list[Doubt] = field(default_factory=list)
+    outcome: Outcome | None = None
+    joined: "Encounter | None" = None
 
     def add(self, first: Animal, second: Animal, margin: float, frame: int, time: float) -> None:
         """Take it down that two animals might have been exchanged in a frame."""
         for animal in (first, second):
-            self.before.setdefault(animal, animal.looks)
-            self.after[animal] = Appearance()  # they have to be told apart after this
-        pair = frozenset((first, second))
-        known = self.doubts.get(pair)
-        if known is None or margin <= known.margin:
-            self.doubts[pair] = Doubt(margin, frame)
+            if animal not in self.before:
+                self.before[animal] = Before(animal.known_looks(), animal.stretch.end())
+                self.past[animal] = []
+            elif animal.stretch.sightings >= _LEAST_SIGHTINGS:
+                self.past[animal].append(animal.stretch)
+            if animal.stretch.sightings:
+                animal.stretch = Stretch()  # they have to be told apart after this
+        passed = {animal: len(self.past[animal]) for animal in (first, second)}
+        same = next((doubt for doubt in self.doubts if doubt.passed == passed), None)
+        if same is None:
+            self.doubts.append(Doubt((first, second), passed, margin, frame))
+        elif margin <= same.margin:
+            same.margin, same.frame = margin, frame
+        self.doubts.sort(key=lambda doubt: doubt.frame)
         self.last = time
 
     def join(self, other: "Encounter") -> None:
-        """Take over another encounter that has an animal in common."""
+        """Take over another encounter, of other animals."""
         self.before |= other.before
-        self.after |= other.after
-        self.doubts |= other.doubts
+        self.past |= other.past
+        self.doubts += other.doubts
         self.last = max(self.last, other.last)
+        other.joined = self
 
-    def is_settled(self, time: float) -> bool:
-        """Say whether enough was seen since to decide who is who."""
+    def may_end(self, time: float) -> bool:
+        """Say whether all have been apart for long enough to decide who is who."""
+        enough = all(animal.stretch.sightings >= _APART_SIGHTINGS for animal in self.before)
+        return enough and time - self.last >= _APART_S
+
+    def must_end(self, time: float) -> bool:
+        """Say whether it has to be decided now, however much is known."""
         waited = time - self.last
-        enough = all(looks.count >= _SETTLED_SIGHTINGS for looks in self.after.values())
-        return waited >= _LONGEST_WAIT_S or (waited >= _SETTLED_S and enough)
+        return waited >= _LONGEST_WAIT_S or (waited >= _UNSURE_S and self.may_end(time))
 
     def confidence(self, animal: Animal) -> float:
         """Return how likely it is that an animal was not exchanged, 0.5 to 1."""
-        margins = [doubt.margin for pair, doubt in self.doubts.items() if animal in pair]
+        if self.joined is not None:
+            return self.joined.confidence(animal)
+        if self.outcome is not None:
+            return self.outcome.confidence[animal]
+        margins = [doubt.margin for doubt in self.doubts if animal in doubt.pair]
         return float(1 / (1 + np.exp(-max(min(margins, default=_CERTAIN), 0.0))))
 
-    def resolve(self) -> list[tuple[Animal, Animal, int]]:
-        """Return who is exchanged with whom from which frame on; `before` and `doubts` are true then."""
-        exchanged = []
-        for pair in sorted(self.doubts, key=lambda pair: self.doubts[pair].frame):
-            first, second = sorted(pair, key=lambda animal: animal.identity)
-            doubt = self.doubts[pair]
-            evidence = min(self._evidence(first, second), _MOST_COMFORT)
-            total = min(doubt.margin, _CERTAIN) + evidence
-            if total < -_EVIDENCE:
-                exchanged.append((first, second, doubt.frame))
-                self.before[first], self.before[second] = self.before[second], self.before[first]
-            doubt.margin = abs(total)
-        return exchanged
+    def weigh(self, habits: Habits) -> Outcome:
+        """Return who is who: of all combinations of exchanges, the likeliest."""
+        options = list(product((False, True), repeat=len(self.doubts)))
+        paths = _Paths(self, habits)
+        margins = np.array([min(_OF_MARGINS * doubt.margin, _CERTAIN) for doubt in self.doubts])
+        followed = [paths.follow(option) for option in options]
+        totals = np.array(options, float).reshape(len(options), -1) @ margins
+        totals += [cost for cost, _ in followed]
+        chances = np.exp((totals.min() - totals) / _OVERSURE)
+        chances /= chances.sum()
+        best = int(totals.argmin())
+        ends = np.array([end for _, end in followed])
+        sure = (chances[:, None] * (ends == ends[best])).sum(axis=0)
+        return Outcome(options[best], dict(zip(self.before, sure.tolist(), strict=True)))
 
-    def _evidence(self, first: Animal, second: Animal) -> float:
-        """Return by how much looks speak for no exchange."""
-        before, after = self.before, self.after
-        if min(looks[animal].count for looks in (before, after) for animal in (first, second)) < 3:
+    def exchanges(self, outcome: Outcome) -> list[Exchange]:
+        """Return who is exchanged with whom by an outcome, in order; `before` is true then."""
+        found = []
+        for exchanged, doubt in zip(outcome.exchanged, self.doubts, strict=True):
+            if exchanged:
+                found.append(self._exchange(doubt))
+        return found
+
+    def shorten(self, habits: Habits) -> list[Exchange]:
+        """Decide the first doubt if there are too many to weigh; return the exchange, if it was one."""
+        if len(self.doubts) <= _MOST_DOUBTS:
+            return []
+        exchanged = self.weigh(habits).exchanged[0]
+        doubt = self.doubts.pop(0)
+        found = [self._exchange(doubt)] if exchanged else []
+        for animal in doubt.pair:
+            self._pass(animal)
+        return found
+
+    def _exchange(self, doubt: Doubt) -> Exchange:
+        first, second = doubt.pair
+        self.before[first], self.before[second] = self.before[second], self.before[first]
+        return Exchange(first, second, doubt.frame)
+
+    def _pass(self, animal: Animal) -> None:
+        """Take the stretches of an animal that no doubt comes before for what it was like before."""
+        mine = [doubt for doubt in self.doubts if animal in doubt.pair]
+        count = min((doubt.passed[animal] for doubt in mine), default=len(self.past[animal]))
+        for stretch in self.past[animal][:count]:
+            known = self.before[animal].looks.merged(stretch.looks)
+            self.before[animal] = Before(known, stretch.end())
+        self.past[animal] = self.past[animal][count:]
+        for doubt in mine:
+            doubt.passed[animal] -= count
+
+
+class _Paths:
+    """What it costs to go through an encounter in one way or another."""
+
+    def __init__(self, encounter: Encounter, habits: Habits) -> None:
+        self._habits = habits
+        animals = list(encounter.before)
+        number = {animal: n for n, animal in enumerate(animals)}
+        self._before = [encounter.before[animal] for animal in animals]
+        self._stretches = [[*encounter.past[animal], animal.stretch] for animal in animals]
+        self._pairs = [[number[animal] for animal in doubt.pair] for doubt in encounter.doubts]
+        self._passed = [list(doubt.passed.values()) for doubt in encounter.doubts]
+        self._looks: dict[tuple[int, int, int], float] = {}
+        self._ways: dict[tuple[int, int, int, int], float] = {}
+
+    def follow(self, option: Sequence[bool]) -> tuple[float, npt.NDArray[np.intp]]:
+        """Return the cost of exchanging some, and who of `before` each animal is then in the end."""
+        who = list(range(len(self._before)))  # of each name: who bears it
+        at = [0] * len(who)  # stretches of each name that are behind
+        last = [(-1, n) for n in who]  # of who: where it was alone last, as stretch and name; -1 for before
+        cost = 0.0
+        for exchanged, pair, passed in zip(option, self._pairs, self._passed, strict=True):
+            for name, count in zip(pair, passed, strict=True):
+                while at[name] < count:
+                    cost += self._go(who[name], name, at, last)
+            if exchanged:
+                first, second = pair
+                who[first], who[second] = who[second], who[first]
+        for name, mine in enumerate(self._stretches):
+            while at[name] < len(mine):
+                cost += self._go(who[name], name, at, last)
+        return cost, np.array(who)
+
+    def _go(self, one: int, name: int, at: list[int], last: list[tuple[int, int]]) -> float:
+        """Let somebody take the next stretch that goes under a name; return what that costs."""
+        number = at[name]
+        at[name] += 1
+        stretch = self._stretches[name][number]
+        if not stretch.sightings:
             return 0.0
-        crossed = before[first].distance(after[second]) + before[second].distance(after[first])
-        straight = before[first].distance(after[first]) + before[second].distance(after[second])
-        return crossed - straight
+        looked, came = (one, number, name), (*last[one], number, name)
+        if looked not in self._looks:
+            self._looks[looked] = self._habits.unlike(self._before[one].looks, stretch.looks)
+        if came not in self._ways:
+            self._ways[came] = _OF_WAYS * self._habits.astray(self._edge(last[one], one), stretch.beginning())
+        last[one] = (number, name)
+        return self._looks[looked] + self._ways[came]
+
+    def _edge(self, last: tuple[int, int], one: int) -> Edge | None:
+        number, name = last
+        return self._before[one].edge if number < 0 else self._stretches[name][number].end()
 
 
 class Encounters:
-    """The encounters of a region that are not settled."""
+    """The encounters of a region that are not settled.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    habits : of the animals.
+    """
+
+    def __init__(self, habits: Habits) -> None:
+        self._habits = habits
         self._open: list[Encounter] = []
 
     def of(self, animal: Animal) -> Encounter | None:
         """Return the encounter that an animal takes part in."""
         return next((encounter for encounter in self._open if animal in encounter.before), None)
 
-    def add(self, animals: list[Animal], margin: float, frame: int, time: float) -> None:
-        """Take it down that any two of some animals might have been exchanged in a frame."""
-        for first, second in combinations(animals, 2):
-            here = self._joined(first, second) or Encounter(time)
-            if here not in self._open:
-                self._open.append(here)
-            here.add(first, second, margin, frame, time)
+    def add(self, first: Animal, second: Animal, margin: float, frame: int, time: float) -> list[Exchange]:
+        """Take it down that two might have been exchanged in a frame; return what is decided of before."""
+        here = self._joined(first, second) or Encounter(time)
+        if here not in self._open:
+            self._open.append(here)
+        here.add(first, second, margin, frame, time)
+        return here.shorten(self._habits)
 
-    def take_settled(self, time: float) -> list[Encounter]:
-        """Return the encounters that can be resolved now, and forget them."""
-        settled = [encounter for encounter in self._open if encounter.is_settled(time)]
-        self._open = [encounter for encounter in self._open if encounter not in settled]
+    def take_settled(self, time: float) -> list[tuple[Encounter, list[Exchange]]]:
+        """Return the encounters that are decided now and their exchanges, and forget them."""
+        settled = []
+        for encounter in self._open:
+            if encounter.may_end(time) or encounter.must_end(time):
+                outcome = encounter.weigh(self._habits)
+                if outcome.is_sure or encounter.must_end(time):
+                    encounter.outcome = outcome
+                    settled.append((encounter, encounter.exchanges(outcome)))
+        self._open = [encounter for encounter in self._open if encounter.outcome is None]
         return settled
 
     def _joined(self, first: Animal, second: Animal) -> Encounter | None:

@@ -11,6 +11,9 @@ _WINDOW_S = 1.0
 _LENGTHS = 0.4  # an animal that went less far within the window did not show where its head is
 _TURN = 60.0  # degrees between frames, beyond which it is not clear how an animal turned
 _BLOCK = 4096
+_BEFORE = np.dtype(
+    [("front", "<f8"), ("ahead", "<f8"), ("x", "<f8"), ("y", "<f8"), ("time", "<f8"), ("clear", "?")]
+)
 
 
 class Headings:
@@ -59,6 +62,52 @@ class Headings:
         self._before = stop - kept
         self._unsaid = len(self._points) - self._before
         return decided
+
+
+class LiveHeadings:
+    """Adds headings to the points of one frame after the other, at once: what an animal did before tells.
+
+    Parameters
+    ----------
+    window : for about so long an animal's motion says where its head is, seconds.
+    """
+
+    def __init__(self, window: float = _WINDOW_S) -> None:
+        self._window = window
+        self._rows: dict[tuple[int, int], int] = {}
+        self._known = np.zeros(0, _BEFORE)
+
+    def append(self, points: Points, time: float) -> Points:
+        """Take the points of a frame, at a time that never goes back; return them with headings."""
+        rows = self._find(points, time)
+        before, now = self._known[rows], np.zeros(len(points), _BEFORE)
+        angle = points["angle"].astype(np.float64)
+        clear = (points["status"] <= Status.BY_LOOKS) & np.isfinite(angle)
+        turned = (angle - before["front"] + 90) % 180 - 90
+        elapsed = time - before["time"]
+        linked = clear & before["clear"] & (np.abs(turned) <= _TURN) & (elapsed <= self._window / 2)
+        now["front"] = np.where(linked, before["front"] + turned, np.nan_to_num(angle))
+        halfway = np.radians(now["front"] - turned / 2)
+        step = (points["x"] - before["x"]) * np.cos(halfway) + (points["y"] - before["y"]) * np.sin(halfway)
+        kept = np.exp(-elapsed / (self._window / 2))
+        now["ahead"] = np.where(linked, before["ahead"] * kept + step, 0.0)
+        now["x"], now["y"], now["time"], now["clear"] = points["x"], points["y"], time, clear
+        self._known[rows] = now
+        told = clear & (np.abs(now["ahead"]) >= _LENGTHS * points["length"])
+        front = now["front"] + np.where(now["ahead"] < 0, 180.0, 0.0)
+        points["heading"] = np.where(told, front % 360.0, np.nan)
+        return points
+
+    def _find(self, points: Points, time: float) -> npt.NDArray[np.intp]:
+        """Return the rows where the animals of points are known, new ones for those that are not."""
+        who = list(zip(points["roi"].tolist(), points["identity"].tolist(), strict=True))
+        if not all(one in self._rows for one in who):  # those of long ago make room
+            kept = [one for one, row in self._rows.items() if time - self._known["time"][row] <= self._window]
+            known = self._known[[self._rows[one] for one in kept]]
+            self._rows = {one: row for row, one in enumerate(dict.fromkeys([*kept, *who]))}
+            self._known = np.zeros(len(self._rows), _BEFORE)
+            self._known[: len(known)] = known
+        return np.array([self._rows[one] for one in who], np.intp)
 
 
 def headings(points: Points, times: Numbers, window: float = _WINDOW_S) -> Numbers:

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tracking.animal import MISSED, NEVER, Animal, Gait, Numbers, claim_costs
+from tracking.animal import MISSED, NEVER, Animal, Gait, Numbers, claim_costs, look_of
 from tracking.detect import Blobs
-from tracking.encounters import DOUBTFUL, Encounter, Encounters
+from tracking.encounters import DOUBTFUL, Encounter, Encounters, Exchange
 from tracking.link import LOST
 from tracking.points import Status
+from tracking.stretch import Habits
+
+LAG = 300
+"""Frames after which it is decided who was who."""
 
 _FILLED_S = 2.0  # gaps that are shorter are filled
 _FILLED_FRAMES = 2
@@ -18,8 +22,11 @@ _HIDDEN_S = 3.0  # an animal that is hidden for longer under another is lost
 _FORGOTTEN_S = 10.0  # for so long, where the number of animals is unknown, one that is gone may come back
 _CONFIRMED = 3  # sightings that make an animal
 _NEAR = 0.75  # lengths around a blob in which an animal may be part of it
-_MARGIN_HIDDEN = 2.0
+_MARGIN_HIDDEN = 0.5
+_TRUSTED = 0.8  # confidence with which what an animal looks like after an encounter is taken for its looks
 _TOLD_APART = 0.6  # lengths between parts of a clump that surely are two animals
+_SPARE_S = 0.4  # for so long there is one blob too many before that is believed
+_LEAST_AREA = 0.3  # of an animal, of a blob that nobody claims
 _ROUNDS = 12
 
 
@@ -68,18 +75,20 @@ class IdentityLinker:
     lag : frames.
     """
 
-    def __init__(self, animals: int, gait: Gait, area: float, *, lag: int = 300) -> None:
+    def __init__(self, animals: int, gait: Gait, area: float, *, lag: int = LAG) -> None:
         self._most = animals
         self._gait = gait
         self._area = area
         self._lag = lag
         self._animals: list[Animal] = []
-        self._encounters = Encounters()
+        self._habits = Habits(gait.length)
+        self._encounters = Encounters(self._habits)
         self._waiting: deque[list[Sighting]] = deque()
         self._times: deque[float] = deque()
         self._first = 0  # frame of the oldest that waits
         self._identities = 0
         self._candidates = 0
+        self._spare_since: float | None = None  # since when there is a blob more than animals
         self._time = 0.0
 
     def append(self, blobs: Blobs, looks: Numbers, time: float) -> list[list[Sighting]]:
@@ -98,6 +107,10 @@ class IdentityLinker:
         self._settle(time)
         self._forget(time)
         return self._decide(len(self._waiting) - self._lag)
+
+    def resize(self, gait: Gait, area: float) -> None:
+        """Take another size of the animals: it was a guess before."""
+        self._gait, self._area = gait, area
 
     def finish(self) -> list[list[Sighting]]:
         """Return the sightings of all frames that are still undecided."""
@@ -126,7 +139,34 @@ class IdentityLinker:
             animal.hidden_since = time if animal.hidden_since is None else animal.hidden_since
             self._show(animal, blobs[row], Status.MERGED, float(looks[row]), time)
         free = {group: rows for group, rows in clumps.items() if group not in crowded}
-        self._welcome(free, blobs, looks, time)
+        if self._most and len(self._animals) >= self._most:
+            self._move_double(free, crowded, blobs, looks, time)
+        else:
+            self._welcome(free, blobs, looks, time)
+
+    def _move_double(
+        self, free: "Clumps", crowded: dict[int, list[Animal]], blobs: Blobs, looks: Numbers, time: float
+    ) -> None:
+        """Where all animals are accounted for and yet there is one more: an animal was taken for two."""
+        rows = [min(options[1]) for options in free.values()]
+        rows = [
+            row for row in rows if looks[row] < LOST / 2 and blobs["area"][row] > _LEAST_AREA * self._area
+        ]
+        self._spare_since = (time if self._spare_since is None else self._spare_since) if rows else None
+        if self._spare_since is None or time - self._spare_since < _SPARE_S:
+            return
+        together = [animal for animals in crowded.values() if len(animals) > 1 for animal in animals]
+        double = min(together, key=lambda animal: (animal.alone_time, -animal.identity), default=None)
+        if double is None or time - double.alone_time < _SPARE_S:
+            return
+        if not np.isfinite(double.alone_time):
+            self._rename({double.identity: 0}, self._first)  # it never was there
+        row = min(rows, key=lambda row: float(looks[row]))
+        double.place = double.shown = np.array([blobs["x"][row], blobs["y"][row]])
+        double.velocity, double.time, double.shown_frame = np.zeros(2), time, self._frame
+        self._waiting[-1] = [one for one in self._waiting[-1] if one.animal is not double]
+        self._see(double, blobs[row], float(looks[row]), time, alone=True)
+        self._spare_since = None
 
     def _hidden(self, claims: dict[int, int], blobs: Blobs, clumps: "Clumps", time: float) -> dict[int, int]:
         """Return which animals that claim nothing are under another: animal to row of the whole blob."""
@@ -159,24 +199,28 @@ class IdentityLinker:
         time: float,
     ) -> None:
         known = [n for n, animal in enumerate(self._animals) if animal.identity > 0]
-        mine = np.array([min(costs[n, claims[n]], NEVER) if n in claims else MISSED for n in known])
-        for at, first in enumerate(known):
-            for beside, second in enumerate(known[:at]):
-                if first not in claims and second not in claims:
-                    continue
-                swapped = _cost(costs, first, claims.get(second)) + _cost(costs, second, claims.get(first))
-                margin = float(swapped - mine[at] - mine[beside])
-                if first in claims and second in claims:
-                    margin = min(margin, self._margin_apart(blobs[claims[first]], blobs[claims[second]]))
-                if margin < DOUBTFUL and first not in hidden and second not in hidden:
-                    self._encounters.add(
-                        [self._animals[first], self._animals[second]], margin, self._frame, time
-                    )
+        rows = np.array([claims.get(n, -1) for n in known], np.intp)
+        mine = np.where(rows >= 0, costs[known, rows] if costs.size else MISSED, MISSED)
+        theirs = np.where(rows >= 0, costs[known][:, rows] if costs.size else MISSED, MISSED)
+        margins = theirs + theirs.T - mine - mine[:, None]
+        groups = np.where(rows >= 0, blobs["group"][rows] if len(blobs) else -1, -1)
+        near = np.tril((margins < DOUBTFUL) | (groups == groups[:, None]), -1)
+        near &= (rows >= 0) | (rows >= 0)[:, None]
+        for at, beside in np.argwhere(near).tolist():
+            first, second = known[at], known[beside]
+            margin = float(margins[at, beside])
+            if first in claims and second in claims:
+                margin = min(margin, self._margin_apart(blobs[claims[first]], blobs[claims[second]]))
+            if margin < DOUBTFUL and first not in hidden and second not in hidden:
+                self._doubt(self._animals[first], self._animals[second], margin, time)
         for number, row in hidden.items():
             others = [animal for animal in crowded[int(blobs[row]["group"])] if animal.identity > 0]
             for other in others:
                 if other is not self._animals[number]:
-                    self._encounters.add([self._animals[number], other], _MARGIN_HIDDEN, self._frame, time)
+                    self._doubt(self._animals[number], other, _MARGIN_HIDDEN, time)
+
+    def _doubt(self, first: Animal, second: Animal, margin: float, time: float) -> None:
+        self._exchange(self._encounters.add(first, second, margin, self._frame, time))
 
     def _margin_apart(self, first: np.void, second: np.void) -> float:
         """Return how surely two parts of a clump were told apart: the nearer, the less."""
@@ -192,8 +236,8 @@ class IdentityLinker:
         animal.seen += 1
         animal.hidden_since = None
         if alone:
-            encounter = self._encounters.of(animal)
-            (encounter.after[animal] if encounter else animal.looks).add(blob)
+            animal.alone_time = time
+            animal.stretch.add(time, animal.place, look_of(blob), self._habits)
         if animal.identity < 0 and animal.seen >= _CONFIRMED:
             self._confirm(animal)
         status = Status.BY_LOOKS if blob["marked"] > 0.5 else Status.DETECTED
@@ -254,13 +298,19 @@ class IdentityLinker:
 
     def _settle(self, time: float) -> None:
         """Decide who is who in the encounters that are over."""
-        for encounter in self._encounters.take_settled(time):
-            for first, second, frame in encounter.resolve():
-                numbers = {first.identity: second.identity, second.identity: first.identity}
-                self._rename(numbers, frame)
-                first.identity, second.identity = second.identity, first.identity
-            for animal, looks in encounter.before.items():
-                animal.looks = looks if looks.count else encounter.after[animal]
+        for encounter, exchanges in self._encounters.take_settled(time):
+            self._exchange(exchanges)
+            for animal, before in encounter.before.items():
+                animal.looks = before.looks
+                if encounter.confidence(animal) < _TRUSTED and before.looks.seconds:
+                    animal.stretch.forget_looks()
+
+    def _exchange(self, exchanges: list[Exchange]) -> None:
+        """Give animals the numbers that they have, from the frames on in which they were exchanged."""
+        for first, second, frame in exchanges:
+            numbers = {first.identity: second.identity, second.identity: first.identity}
+            self._rename(numbers, frame)
+            first.identity, second.identity = second.identity, first.identity
 
     def _forget(self, time: float) -> None:
         """Let go of what was seen too rarely to be an animal, and of animals that left."""
@@ -335,7 +385,3 @@ def assign(costs: npt.NDArray[np.float64]) -> dict[int, int]:
     return {
         int(row): int(column) for row, column in zip(rows, columns, strict=True) if column < costs.shape[1]
     }
-
-
-def _cost(costs: Numbers, animal: int, row: int | None) -> float:
-    return MISSED if row is None else float(costs[animal, row])

@@ -9,9 +9,12 @@ import numpy.typing as npt
 
 from tracking.animal import Gait, Numbers
 from tracking.detect import Blobs, RegionBlobs, join_tables
-from tracking.identities import IdentityLinker, Sighting
+from tracking.identities import LAG, IdentityLinker, Sighting
 from tracking.link import LOST, Choices, PathCosts, PathFinder
 from tracking.points import Points, Status, new_points
+
+UNKNOWN_MOST = 50
+"""Animals per region that are looked for where their number is unknown."""
 
 _MEASURES = ("x", "y", "length", "width", "angle", "area", "intensity")
 
@@ -96,12 +99,12 @@ class OneEach:
             regions.append(there)
             times.append(frame.time)
         counts = [len(table) for table, _ in picked]
-        points = _measured(join_tables([table for table, _ in picked]))
-        points["frame"] = np.repeat(self._decided + np.arange(len(counts)), counts)
-        points["roi"] = self._regions[np.concatenate(regions)]
-        points["identity"] = 1
-        cost = np.concatenate([looks for _, looks in picked])
-        points["score"] = 1 / (1 + np.exp(cost - LOST))
+        points = one_each(
+            join_tables([table for table, _ in picked]),
+            np.concatenate([looks for _, looks in picked]),
+            self._regions[np.concatenate(regions)],
+            np.repeat(self._decided + np.arange(len(counts)), counts),
+        )
         self._decided += len(counts)
         return Decided(points, np.repeat(np.array(times, np.float64), counts))
 
@@ -115,13 +118,22 @@ class Several:
     animals : in each; 0 if that is not known.
     gait : how far they get.
     area : of one, pixels.
+    lag : frames, after which points are decided; 0 for at once, what turns out later counts from then on.
     """
 
-    def __init__(self, regions: Sequence[int], animals: int, gait: Gait, area: float) -> None:
+    def __init__(
+        self, regions: Sequence[int], animals: int, gait: Gait, area: float, *, lag: int = LAG
+    ) -> None:
         self._regions = regions
-        self._linkers = [IdentityLinker(animals, gait, area) for _ in regions]
+        self._linkers = [IdentityLinker(animals, gait, area, lag=lag) for _ in regions]
+        self.sightings: list[list[Sighting]] = [[] for _ in regions]
+        """Of every region, in the frame that was decided last."""
         self._times: deque[float] = deque()
         self._decided = 0
+
+    def resize(self, region: int, gait: Gait, area: float) -> None:
+        """Take another size of the animals of a region, given by its place among the regions."""
+        self._linkers[region].resize(gait, area)
 
     def append(self, blobs: RegionBlobs, looks: Numbers, time: float) -> Decided:
         """Take the blobs of the next frame; return the points that are now decided."""
@@ -140,7 +152,7 @@ class Several:
     def _points(self, decided: list[list[list[Sighting]]]) -> Decided:
         tables: list[tuple[Points, float]] = []
         for of_regions in zip(*decided, strict=True):  # frame by frame: every region is as late as the others
-            time = self._times.popleft()
+            time, self.sightings = self._times.popleft(), list(of_regions)
             for region, sightings in zip(self._regions, of_regions, strict=True):
                 points = _sighted(sightings)
                 points["frame"], points["roi"] = self._decided, region
@@ -156,11 +168,22 @@ def _decided(tables: list[tuple[Points, float]]) -> Decided:
     return Decided(points, np.repeat(times, np.array([len(table) for table, _ in tables], np.intp)))
 
 
-def _measured(blobs: npt.NDArray[np.void]) -> Points:
+def one_each(blobs: Blobs, costs: Numbers, regions: npt.ArrayLike, frames: npt.ArrayLike) -> Points:
+    """Return the points of one animal in each of some regions.
+
+    Parameters
+    ----------
+    blobs : the animals.
+    costs : of their looks; shape (animals,).
+    regions : their numbers.
+    frames : in which they are; one, or of every animal.
+    """
     points = new_points(len(blobs))
     for name in _MEASURES:
         points[name] = blobs[name]
     points["status"] = np.where(blobs["marked"] > 0.5, Status.BY_LOOKS, Status.DETECTED)
+    points["frame"], points["roi"], points["identity"] = frames, regions, 1
+    points["score"] = 1 / (1 + np.exp(costs - LOST))
     return points
 
 

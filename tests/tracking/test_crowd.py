@@ -8,7 +8,7 @@ from scipy.optimize import linear_sum_assignment
 
 from tests.tracking.arenas import Arena, _ellipse, walk
 from tools.bench.crowd import START, Crowd, CrowdPlan
-from tracking import ROI, SettingsError, Status
+from tracking import ROI, TRACKERS, SettingsError, Status
 from tracking.animal import Gait
 from tracking.detect import BLOB, BlobFilter, Looked
 from tracking.identities import IdentityLinker
@@ -143,7 +143,7 @@ def test_an_animal_that_is_gone_for_long_leaves_a_gap_and_comes_back_as_itself()
 
 
 def blob(x, y, *, area=200.0, intensity=60.0, group=0, angle=0.0):
-    return np.array([(x, y, 26, 10, angle, area, 100, 0, intensity, group, 1)], BLOB)
+    return np.array([(x, y, 26, 10, angle, area, 100, 0, intensity, group, 1, 70)], BLOB)
 
 
 def follow(linker, scenes):
@@ -174,6 +174,37 @@ def test_animals_that_looked_different_before_they_met_are_told_apart_by_their_l
     for identity in (1, 2):
         assert last[identity].blob["area"] == first[identity].blob["area"]
     assert min(sighting.confidence for sighting in decided[-1]) > 0.9
+
+
+def test_animals_that_look_alike_and_hide_each_other_for_a_moment_go_on_as_they_went():
+    """One rests, the other walks over it; and both walk, head on."""
+    for speed in (0, -3):
+        places = [(20 + 3 * n, 200 + speed * n if speed else 80) for n in range(60)]
+        scenes = []
+        for one, other in places:
+            if abs(one - other) < 20:
+                scenes.append([blob((one + other) / 2, 50, area=260)])
+            else:
+                scenes.append([blob(one, 50), blob(other, 50)])
+        decided = follow(IdentityLinker(2, Gait(26, 260), 200), scenes)
+        first = {sighting.identity: sighting.place[0] for sighting in decided[5]}
+        last = {sighting.identity: sighting.place[0] for sighting in decided[-1]}
+        assert (first[1] < first[2]) == (last[1] > last[2])
+
+
+def test_three_that_meet_at_once_are_told_apart_together():
+    """They come from three sides, are one blob for a while, and each goes on as it went."""
+    starts, ways = np.array([(20, 20), (180, 30), (100, 150)]), np.array([(4, 3), (-4, 2.5), (0, -4)])
+    scenes, areas = [], (160.0, 200.0, 250.0)
+    for n in range(50):
+        places = starts + n * ways
+        if 15 <= n < 27:
+            scenes.append([blob(*places.mean(axis=0), area=400)])
+        else:
+            scenes.append([blob(x, y, area=area) for (x, y), area in zip(places, areas, strict=True)])
+    decided = follow(IdentityLinker(3, Gait(26, 260), 200), scenes)
+    first = {sighting.identity: sighting.blob["area"] for sighting in decided[5]}
+    assert {sighting.identity: sighting.blob["area"] for sighting in decided[-1]} == first
 
 
 def test_a_doubtful_choice_is_marked():
@@ -232,3 +263,42 @@ def test_a_week_is_made_at_a_low_rate():
     assert len(crowd) == 168
     assert crowd[12].image.mean() < 0.8 * crowd[0].image.mean()  # 12 hours later
     assert np.ptp(crowd.truth[..., 0]) > 100
+
+
+@pytest.mark.parametrize("name", ["adaptive", "external"])
+def test_several_animals_are_told_apart_live_as_in_the_recording(name, detector):
+    crowd = Crowd(CrowdPlan(animals=3, side=200, seconds=15, seed=2))
+    given = {"animals": 3} | ({"detector": detector} if name == "external" else {"start": "first"})
+    first, again = (TRACKERS.get(name)(given) for _ in range(2))
+    first.prepare(Crowd(CrowdPlan(animals=3, side=200, seconds=5, seed=2)), crowd.rois)
+    again.prepare(crowd, crowd.rois)
+    if name == "external":
+        again.prepare(Crowd(CrowdPlan(animals=3, side=200, seconds=5, seed=2)), crowd.rois)
+    seen = [first.update(frame) for frame in crowd]
+    assert all(set(points["frame"]) <= {index} for index, points in enumerate(seen))
+    points = np.concatenate(seen)
+    assert idf1(points, crowd.truth) > (0.95 if name == "adaptive" else 0.75)
+    assert set(points["identity"]) == {1, 2, 3}
+    assert points.tobytes() == np.concatenate([again.update(frame) for frame in crowd]).tobytes()
+
+
+def test_an_animal_that_lies_still_among_others_is_kept_out_of_the_background():
+    plan = CrowdPlan(animals=3, side=160, seconds=60, rate=5, still=[(1, 0, 10.0, 60.0)], seed=3)
+    crowd = Crowd(plan)
+    tracker = TRACKERS.get("adaptive")({"animals": 3, "start": "first", "first": 8.0})
+    tracker.prepare(crowd, crowd.rois)
+    points = np.concatenate([tracker.update(frame) for frame in crowd])
+    x, y, _ = crowd.truth[-1, 0]
+    late = points[points["frame"] >= 200]
+    near = np.hypot(late["x"] - x, late["y"] - y) < 6
+    assert len(set(late["frame"][near])) > 0.95 * 100
+
+
+def test_a_large_animal_that_was_taken_for_two_is_one_as_soon_as_there_is_one_too_many():
+    large, gone = blob(50, 50, area=420.0), blob(150, 100)
+    halves = np.concatenate([blob(43, 50, area=210.0), blob(57, 50, area=210.0)])
+    halves["parts"] = 2
+    scenes = [[np.concatenate([large, halves])] + ([gone] if n >= 4 else []) for n in range(60)]
+    decided = follow(IdentityLinker(2, Gait(26, 260), 200), scenes)
+    assert {sighting.identity for sighting in decided[-1]} == {1, 2}
+    assert sorted(round(sighting.place[0]) for sighting in decided[-1]) == [50, 150]

@@ -5,7 +5,7 @@ import pytest
 
 from tests.tracking.arenas import Arena, walk
 from tracking import ROI, Status
-from tracking.heading import Headings, headings
+from tracking.heading import Headings, LiveHeadings, headings
 from tracking.points import new_points
 from tracking.trackers.archive import ArchiveSettings, ArchiveTracker
 
@@ -45,6 +45,19 @@ def test_one_that_rests_shows_no_head_and_one_that_is_not_seen_clearly_neither()
     assert np.isnan(found[:45]).all()
     assert np.isnan(found[90:95]).all()
     assert (found[65:90] == 0).all()
+
+
+def test_a_heading_that_is_told_at_once_is_the_one_that_is_told_later_once_the_animal_has_moved():
+    heading = 40 + np.linspace(0, 500, 200)
+    places = np.cumsum(np.where(np.arange(200) < 100, 2.0, 0.0) * np.exp(1j * np.radians(heading)))
+    points, times = path(places.real, places.imag, heading % 180)
+    later, stage = headings(points, times), LiveHeadings()
+    now = np.concatenate(
+        [stage.append(points[n : n + 1].copy(), float(times[n]))["heading"] for n in range(200)]
+    )
+    assert np.isnan(now[:3]).all()
+    assert np.abs((now[10:100] - later[10:100] + 180) % 360 - 180).max() < 1
+    assert np.isnan(now[140:]).all()
 
 
 def test_headings_do_not_depend_on_how_points_come():

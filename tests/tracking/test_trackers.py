@@ -2,14 +2,12 @@
 
 import json
 import pickle
-import re
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from imgstore import Frame, FrameSpec, UnknownNameError
-from tests.conftest import ROOT
 from tests.tracking.arenas import Arena, walk
 from tracking import (
     POINT,
@@ -31,16 +29,6 @@ def rectangle(number, left, top, right, bottom):
 LEFT, RIGHT = rectangle(1, 0, 0, 99, 119), rectangle(2, 100, 0, 199, 119)
 WHOLE = rectangle(1, 0, 0, 199, 119)
 COUNT = 60
-
-
-@pytest.fixture(scope="session")
-def detector(tmp_path_factory):
-    """The detector of TRACKERS.md, in a file."""
-    path = tmp_path_factory.mktemp("detectors") / "mine.py"
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "tracking" / "TRACKERS.md").read_text(), re.DOTALL)
-    assert len([line for line in code.splitlines() if line]) <= 10
-    path.write_text(code)
-    return f"{path}:detect"
 
 
 @pytest.fixture(params=TRACKERS.names())

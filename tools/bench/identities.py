@@ -48,7 +48,10 @@ def scenes(seconds: float, seed: int) -> list[Scene]:
         Scene("5 that seek company", replace(plain, animals=5, company=0.6)),
         Scene("5 at 5 fps", replace(plain, animals=5, rate=5.0)),
         Scene("5 at 60 fps", replace(plain, animals=5, rate=60.0)),
+        Scene("20 at 60 fps", replace(plain, animals=20, rate=60.0)),
+        Scene("3 at 2 fps, ten times as long", replace(plain, animals=3, rate=2.0, seconds=10 * seconds)),
         Scene("5, infrared, noise, shake", replace(plain, animals=5, infrared=True, noise=5.0, shake=0.7)),
+        Scene("10 that look alike", replace(plain, animals=10, size_spread=0.0, shade_spread=0.0)),
         Scene("5 of different sizes", replace(plain, animals=5, size_spread=0.2, company=0.6)),
     ]
 
@@ -60,6 +63,7 @@ def main(
     runs: Annotated[
         int, typer.Option(help="Recordings of each kind, other seeds; scores are their means.")
     ] = 3,
+    first_seed: Annotated[int, typer.Option(help="Seed of the first recording of each kind.")] = 0,
     only: Annotated[list[str] | None, typer.Option(help="Name of a recording; may be repeated.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
@@ -70,7 +74,9 @@ def main(
     for place, scene in enumerate(scenes(seconds, 0)):
         if only and scene.name not in only:
             continue
-        measured = [measure(scenes(seconds, seed)[place], python) for seed in range(runs)]
+        measured = [
+            measure(scenes(seconds, seed)[place], python) for seed in range(first_seed, first_seed + runs)
+        ]
         rows.append(mean(measured))
         if not as_json:
             err.print(f"measured {scene.name}")

@@ -1,4 +1,4 @@
-"""One animal per region, live: a background that follows the picture, and a decision in every frame."""
+"""One animal per region or several, live: the background follows the picture, decisions are made at once."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from imgstore import Frame, FrameSequence
+from imgstore import Frame, FrameSequence, Image, ensure_grayscale
+from tracking.animal import FASTEST
 from tracking.background import (
     BODY_SHARE,
     LEAST_THRESHOLD,
@@ -25,13 +26,17 @@ from tracking.background import (
     sample_frames,
 )
 from tracking.clock import SteadyClock
-from tracking.detect import BLOB, BlobFilter, Blobs, find_blobs
-from tracking.link import PathCosts
+from tracking.detect import BLOB, BlobFilter, Blobs, Looked, RegionBlobs, find_blobs
+from tracking.heading import LiveHeadings
+from tracking.link import LOST, PathCosts
+from tracking.linkers import UNKNOWN_MOST
 from tracking.points import Points, new_points
 from tracking.roi import ROI
 from tracking.running import RunningBackground
 from tracking.settings import check_settings, setting
+from tracking.split import Body, find_crowd
 from tracking.trackers.base import TrackerKind
+from tracking.trackers.herds import Herds
 from tracking.trackers.single import OnePerRegion, stack_blobs
 
 Grey = npt.NDArray[np.uint8]
@@ -41,13 +46,13 @@ _AREA_SPREAD = 0.6  # how much an animal differs from its typical look, as logar
 _CONTRAST_SPREAD = 0.4
 _ALWAYS_THERE = 3.0  # cost of being part of the background, as stains are too
 _SURE = 3.0  # an animal that costs less looks like itself
+_ALIKE = 1 / (1 + math.exp(_SURE - LOST))  # the score of one that costs that
 _RESTING = 1.0  # cost of not moving for long, beside another that looks as good
 _RESTS_AFTER = 60.0  # seconds
 _REMEMBERED = 60.0  # seconds for which the place of an animal that is lost is kept out of the background
 _ADAPTS = 10.0  # seconds in which the half-life of the background doubles or halves
 _LOOK_HALF_LIFE = 30.0  # seconds
 _LOOK_RANGE = 3.0  # factor by which the look of an animal may leave what was learnt at the start
-_SPEED = 10.0  # body lengths per second
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ class AdaptiveSettings:
     candidates: int = setting(
         4, "blobs per region and frame among which the animal is chosen", unit="blobs", least=1, most=32
     )
+    animals: int = setting(1, "in each region; 0 if that is not known", least=0, most=1000)
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -110,16 +116,20 @@ class _Model:
         self.look = self._start = Look(*(max(float(blob[name]), 1.0) for name in Look._fields))
         self.known = True
 
-    def wanted(self, threshold: float, most: int) -> BlobFilter:
-        """Return which blobs may be the animal."""
+    def wanted(self, threshold: float, settings: AdaptiveSettings) -> BlobFilter:
+        """Return which blobs may be the animal, or several."""
+        most, largest = settings.candidates, 6.0
+        if settings.animals != 1:
+            count = settings.animals or UNKNOWN_MOST
+            most, largest = 2 * count + 4, 2.0 * count
         if not self.known:
             return BlobFilter(threshold, max(4.0, 0.05 * self.look.area), math.inf, most)
         least = max(threshold, BODY_SHARE * self.look.contrast)
-        return BlobFilter(least, 0.15 * self.look.area, 6 * self.look.area, most)
+        return BlobFilter(least, 0.15 * self.look.area, largest * self.look.area, most)
 
 
 class _Region:
-    """One region: its background, the look of its animal, and where that was last."""
+    """One region: its background, the look of its animals, and where these were last."""
 
     def __init__(
         self, roi: ROI, learnt: Learnt, image: Grey, threshold: float, settings: AdaptiveSettings
@@ -136,22 +146,38 @@ class _Region:
         self._background = RunningBackground(image[self.window], self.mask, either=either)
         self._threshold = threshold
         self._half_life = settings.fastest
-        self._last: np.void | None = None
-        self._wanted = self.model.wanted(threshold, settings.candidates)
+        self._last: Sequence[np.void] = ()
+        self._wanted = self.model.wanted(threshold, settings)
 
-    def detect(self, image: Grey) -> Blobs:
-        """Return the candidates, x and y in pixels of the frame."""
-        difference = self._preparation.compare(self._background.image, image)
-        blobs = find_blobs(cv2.bitwise_and(difference, self.mask), self._wanted, self._spots)
+    def detect(self, image: Grey, frame: Image) -> Blobs:
+        """Return the candidates in the prepared image of the region, x and y in pixels of the frame."""
+        difference = cv2.bitwise_and(self._preparation.compare(self._background.image, image), self.mask)
+        if self._settings.animals == 1:
+            blobs = find_blobs(difference, self._wanted, self._spots, background=self._background.image)
+        else:
+            picture = ensure_grayscale(frame[self.window])
+            most = self._settings.animals or UNKNOWN_MOST
+            body = Body.of(self.model.look, most)
+            looked = Looked(difference, self._spots, picture, self._background.image)
+            blobs = find_crowd(looked, self._wanted, body)
         blobs["x"] += self.window[1].start
         blobs["y"] += self.window[0].start
         return blobs
 
-    def learn(self, blob: np.void | None, elapsed: float, *, sure: bool) -> None:
-        """Take where the animal was last, None if nobody knows, and whether it is that beyond doubt."""
-        self._last = blob
-        if blob is not None and sure and self.model.known:
-            self.model.learn(blob, elapsed)
+    def learn(self, last: Sequence[np.void], alike: Sequence[np.void], elapsed: float, *, sure: bool) -> None:
+        """Take where animals were last, as far as that is known.
+
+        Parameters
+        ----------
+        last : what they were then.
+        alike : those of them that are one animal each beyond doubt.
+        elapsed : since the last time, seconds.
+        sure : whether all animals are found beyond doubt.
+        """
+        self._last = last
+        if self.model.known:
+            for blob in alike:
+                self.model.learn(blob, elapsed / len(alike))
         change = 2.0 ** ((1 if sure else -1) * elapsed / _ADAPTS)
         low, high = self._settings.fastest, self._settings.slowest
         self._half_life = min(max(self._half_life * change, low), max(low, high))
@@ -165,18 +191,18 @@ class _Region:
             elapsed,
             noise=self._threshold / 2,
             half_life=self._half_life,
-            size=self.model.look.area,
+            size=self.model.look.area * max(1, len(self._last)),
         )
         difference = cv2.absdiff(self._background.image, image)
         if anew:
             self._spots[:] = 0
-            if self._last is None:
+            if not self._last:
                 self._spots = find_spots(self._background.image, self._roi, self.model.look, self._threshold)
                 self._background.paint(self._spots)
         else:
             self._measure_noise(difference, elapsed)
         self._spots[difference < self._threshold / 2] = 0  # what was a guess has been seen
-        self._wanted = self.model.wanted(self._threshold, self._settings.candidates)
+        self._wanted = self.model.wanted(self._threshold, self._settings)
 
     def _measure_noise(self, difference: cv2.typing.MatLike, elapsed: float) -> None:
         step = max(1, int(math.sqrt(self.mask.size / 2000)))
@@ -189,10 +215,9 @@ class _Region:
         self._threshold += (wanted - self._threshold) * min(1.0, elapsed / _ADAPTS)
 
     def _animal(self) -> Grey:
-        """Return 255 where the animal is, its legs and its shadow."""
+        """Return 255 where animals are, their legs and their shadows."""
         mask = np.zeros(self.mask.shape, np.uint8)
-        if self._last is not None:
-            blob = self._last
+        for blob in self._last:
             centre = (
                 round(float(blob["x"]) - self.window[1].start),
                 round(float(blob["y"]) - self.window[0].start),
@@ -227,6 +252,8 @@ class AdaptiveTracker:
         self._sightings = _Sightings(0)
         self._clock = SteadyClock()
         self._link: OnePerRegion | None = None
+        self._herds: Herds | None = None
+        self._headings = LiveHeadings()
         self._rest = _Rest(0)
 
     @property
@@ -240,7 +267,12 @@ class AdaptiveTracker:
         seconds = settings.first if settings.start == "first" else math.inf
         samples = sample_frames(frames, settings.samples, progress, seconds=seconds)
         learnt = learn(
-            samples, rois, polarity=settings.polarity, share=settings.share, length=settings.length
+            samples,
+            rois,
+            polarity=settings.polarity,
+            share=settings.share,
+            length=settings.length,
+            animals=settings.animals or UNKNOWN_MOST,
         )
         background, length = learnt.background, learnt.background.look.length
         self._learnt, self._preparation = learnt, learnt.preparation
@@ -255,8 +287,12 @@ class AdaptiveTracker:
         )
         self._sightings = _Sightings(len(rois))
         self._due = np.linspace(0, _EVERY, len(rois), endpoint=False)  # not all in the same frame
-        costs = PathCosts(reach=0.3 * length, speed=_SPEED * length)
-        self._link = OnePerRegion([roi.number for roi in rois], settings.candidates, costs)
+        costs = PathCosts(reach=0.3 * length, speed=FASTEST * length)
+        numbers = [roi.number for roi in rois]
+        self._link = OnePerRegion(numbers, settings.candidates, costs)
+        if settings.animals != 1:
+            self._herds = Herds(numbers, settings.animals, background.look)
+        self._headings = LiveHeadings()
         self._rest = _Rest(len(rois))
         return self._preparation.invert(lit)
 
@@ -266,13 +302,20 @@ class AdaptiveTracker:
             raise RuntimeError("call prepare before update")
         elapsed = self._clock.advance(frame.time)
         images = self._preparation.apply_in(frame.image, self._windows)
-        found = [region.detect(image) for region, image in zip(self._regions, images, strict=True)]
-        table = stack_blobs(found, self._settings.candidates)
-        costs = self._costs(table)
-        choices, points = self._link.choose(table, costs, frame.time)
-        self._sightings.take(table, costs, choices, elapsed)
+        found = [
+            region.detect(image, frame.image) for region, image in zip(self._regions, images, strict=True)
+        ]
+        if self._herds is not None:
+            every = RegionBlobs.join(found)
+            looks = _look_costs(every.table, np.repeat(self._looks, every.counts, axis=0))
+            points = self._herds.choose(every, looks, self._clock.now)
+        else:
+            table = stack_blobs(found, self._settings.candidates)
+            costs = self._costs(table)
+            choices, points = self._link.choose(table, costs, frame.time)
+            self._sightings.take(table, costs, choices, elapsed)
         self._follow(images, elapsed)
-        return points
+        return self._headings.append(points, self._clock.now)
 
     def finish(self) -> Points:
         """Return nothing: every frame was decided at once."""
@@ -280,25 +323,45 @@ class AdaptiveTracker:
 
     def _costs(self, table: Blobs) -> npt.NDArray[np.float64]:
         """Return how little candidates look like the animals of their regions; infinite where none is."""
-        there = table["area"] > 0
-        area = np.log(np.maximum(table["area"], 1) / self._looks[:, :1]) / _AREA_SPREAD
-        contrast = np.log(np.maximum(table["contrast"], 1) / self._looks[:, 1:2]) / _CONTRAST_SPREAD
-        costs = np.where(self._looks[:, 2:] > 0, 0.5 * (area**2 + contrast**2), 1.0)
-        costs += _ALWAYS_THERE * table["marked"] + _RESTING * self._rest.resting(table)
-        return np.asarray(np.where(there, costs, np.inf))
+        costs = _look_costs(table, self._looks[:, None]) + _RESTING * self._rest.resting(table)
+        return np.asarray(np.where(table["area"] > 0, costs, np.inf))
 
     def _follow(self, images: Sequence[Grey], elapsed: float) -> None:
         """Let those regions learn for which it is time: in each frame some, so that none takes long."""
         self._due += elapsed
         for place in np.flatnonzero(self._due >= _EVERY).tolist():
             region, since = self._regions[place], float(self._due[place])
-            blob = self._sightings.last(place)
-            region.learn(blob, since, sure=bool(self._sightings.sure[place]))
-            if blob is not None and self._rest.move(place, blob, since) and not region.model.known:
-                region.model.begin(blob)
+            if self._herds is not None:
+                _teach_several(place, region, self._herds, since)
+            else:
+                self._teach_one(place, region, since)
             region.follow(images[place], since)
             self._looks[place] = (*region.model.look[:2], region.model.known)
             self._due[place] = 0.0
+
+    def _teach_one(self, place: int, region: _Region, since: float) -> None:
+        blob, sure = self._sightings.last(place), bool(self._sightings.sure[place])
+        last = [] if blob is None else [blob]
+        region.learn(last, last if sure else [], since, sure=sure)
+        if blob is not None and self._rest.move(place, blob, since) and not region.model.known:
+            region.model.begin(blob)
+
+
+def _teach_several(place: int, region: _Region, herds: Herds, since: float) -> None:
+    known = herds.recall(place, _REMEMBERED, _ALIKE)
+    if not region.model.known:
+        for blob in known.moved:
+            region.model.begin(blob)
+    region.learn(known.last, known.alike, since, sure=known.sure)
+    herds.resize(place, region.model.look)
+
+
+def _look_costs(blobs: Blobs, looks: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return how little blobs look like animals of a look, a row of `self._looks` that fits to them."""
+    area = np.log(np.maximum(blobs["area"], 1) / looks[..., 0]) / _AREA_SPREAD
+    contrast = np.log(np.maximum(blobs["contrast"], 1) / looks[..., 1]) / _CONTRAST_SPREAD
+    costs = np.where(looks[..., 2] > 0, 0.5 * (area**2 + contrast**2), 1.0)
+    return np.asarray(costs + _ALWAYS_THERE * blobs["marked"])
 
 
 class _Sightings:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgstore import Frame, FrameSequence
-from tracking.animal import Gait
+from tracking.animal import FASTEST, Gait
 from tracking.background import (
     BODY_SHARE,
     POLARITIES,
@@ -23,7 +23,7 @@ from tracking.background import (
 from tracking.detect import BlobFilter, Blobs, Looked, RegionBlobs, find_rows
 from tracking.heading import Headings
 from tracking.link import PathCosts
-from tracking.linkers import Linker, OneEach, Several
+from tracking.linkers import UNKNOWN_MOST, Linker, OneEach, Several
 from tracking.points import Points
 from tracking.roi import ROI
 from tracking.settings import check_settings, setting
@@ -35,8 +35,6 @@ Grey = npt.NDArray[np.uint8]
 _AREA_SPREAD = 0.6  # how much animals differ from their typical look, as logarithms
 _CONTRAST_SPREAD = 0.4
 _ALWAYS_THERE = 3.0  # cost of being part of the background, as stains are too
-_SPEED = 10.0  # body lengths per second
-_UNKNOWN_MOST = 50  # animals per region that are looked for where their number is unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,7 @@ class ArchiveTracker:
         """Learn the background from samples; return it."""
         settings = self._settings
         samples = sample_frames(frames, settings.samples, progress)
-        most = settings.animals or _UNKNOWN_MOST
+        most = settings.animals or UNKNOWN_MOST
         several = settings.animals != 1
         learnt = learn(
             samples,
@@ -137,17 +135,19 @@ class ArchiveTracker:
             mask = roi.mask(background.image.shape)
             self._areas.append(_Area(roi, window, mask, background.spots[window], wanted))
         self._windows = [area.window for area in self._areas]
-        self._body = Body(look.area, look.length, 4 * look.area / (np.pi * look.length), most)
+        self._body = Body.of(look, most)
         self._linker = self._new_linker([roi.number for roi in rois], look)
         self._headings = Headings()
         return learnt.preparation.invert(background.image)
 
     def _new_linker(self, numbers: list[int], look: Look) -> Linker:
         """Return what tells animals of this look apart, in regions of these numbers."""
-        settings, speed = self._settings, _SPEED * look.length
+        settings = self._settings
         if settings.animals == 1:
-            return OneEach(numbers, settings.candidates, PathCosts(reach=0.3 * look.length, speed=speed))
-        return Several(numbers, settings.animals, Gait(look.length, speed), look.area)
+            return OneEach(
+                numbers, settings.candidates, PathCosts(reach=0.3 * look.length, speed=FASTEST * look.length)
+            )
+        return Several(numbers, settings.animals, Gait.of(look.length), look.area)
 
     def update(self, frame: Frame) -> Points:
         """Find candidates in the frame; return the points of the frames that are now decided."""

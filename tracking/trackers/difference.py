@@ -1,4 +1,4 @@
-"""One animal per region, by what has changed since a moment ago."""
+"""One animal per region or several, by what has changed since a moment ago."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from imgstore import Frame, FrameSequence
+from tracking.animal import FASTEST, Gait
 from tracking.background import POLARITIES, Learnt, Progress, learn, sample_frames
 from tracking.clock import SteadyClock
-from tracking.detect import BlobFilter, find_blobs
+from tracking.detect import BlobFilter, RegionBlobs, find_blobs
 from tracking.link import PathCosts
+from tracking.linkers import UNKNOWN_MOST, Several
 from tracking.points import Points, new_points
 from tracking.roi import ROI
 from tracking.settings import check_settings, setting
@@ -23,7 +25,6 @@ Grey = npt.NDArray[np.uint8]
 
 _COST = 1.0  # all that changes may be the animal
 _KEPT = 10  # images per interval, at most
-_SPEED = 10.0  # body lengths per second
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class DifferenceSettings:
     candidates: int = setting(
         4, "changes per region and frame among which the animal is chosen", unit="blobs", least=1, most=32
     )
+    animals: int = setting(1, "in each region; 0 if that is not known", least=0, most=1000)
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -79,6 +81,7 @@ class DifferenceTracker:
         self._learnt: Learnt | None = None
         self._areas: list[_Area] = []
         self._link: OnePerRegion | None = None
+        self._several: Several | None = None
         self._clock = SteadyClock()
         self._before: deque[tuple[float, list[Grey]]] = deque()  # the first one is that to compare with
 
@@ -90,20 +93,30 @@ class DifferenceTracker:
     def prepare(self, frames: FrameSequence, rois: list[ROI], progress: Progress | None = None) -> Grey:
         """Learn noise, polarity and size from samples; return the background, which is only for people."""
         settings = self._settings
-        learnt = self._learnt = learn(sample_frames(frames, 30, progress), rois, polarity=settings.polarity)
+        learnt = self._learnt = learn(
+            sample_frames(frames, 30, progress),
+            rois,
+            polarity=settings.polarity,
+            animals=settings.animals or UNKNOWN_MOST,
+        )
         background, look = learnt.background, learnt.background.look
         smallest = settings.smallest or 0.05 * look.area
-        shape = background.image.shape
+        shape, numbers = background.image.shape, [roi.number for roi in rois]
+        several = settings.animals != 1
+        most = 2 * (settings.animals or UNKNOWN_MOST) + 4 if several else settings.candidates
         self._areas = [
             _Area(
                 roi.window(shape),
                 roi.mask(shape),
-                BlobFilter(settings.threshold or threshold, smallest, np.inf, settings.candidates),
+                BlobFilter(settings.threshold or threshold, smallest, np.inf, most),
             )
             for roi, threshold in zip(rois, background.thresholds, strict=True)
         ]
-        costs = PathCosts(reach=0.5 * look.length, speed=_SPEED * look.length)
-        self._link = OnePerRegion([roi.number for roi in rois], settings.candidates, costs)
+        costs = PathCosts(reach=0.5 * look.length, speed=FASTEST * look.length)
+        self._link = OnePerRegion(numbers, settings.candidates, costs)
+        if several:
+            gait = Gait.of(look.length)
+            self._several = Several(numbers, settings.animals, gait, look.area, lag=0)
         return learnt.preparation.invert(background.image)
 
     def update(self, frame: Frame) -> Points:
@@ -120,9 +133,13 @@ class DifferenceTracker:
             blobs["x"] += area.window[1].start
             blobs["y"] += area.window[0].start
             found.append(blobs)
+        if self._several is not None:
+            every = RegionBlobs.join(found)
+            costs = np.full(len(every.table), _COST)
+            return self._several.append(every, costs, self._clock.now).points
         table = stack_blobs(found, self._settings.candidates)
-        costs = np.where(table["area"] > 0, _COST, np.inf)
-        return self._link.choose(table, costs, frame.time)[1]
+        looks = np.where(table["area"] > 0, _COST, np.inf)
+        return self._link.choose(table, looks, frame.time)[1]
 
     def finish(self) -> Points:
         """Return nothing: every frame was decided at once."""

@@ -1,4 +1,4 @@
-"""One animal per region, found by a function or a network of the user's."""
+"""Animals found by a function or a network of the user's, one or several per region."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from imgstore import Frame, FrameSequence, Image
+from tracking.animal import FASTEST, Gait
 from tracking.background import Preparation, Progress, learn_preparation, sample_frames, to_grey
 from tracking.detect import BLOB, Blobs, RegionBlobs
 from tracking.errors import DetectorError
 from tracking.link import LOST, PathCosts
+from tracking.linkers import UNKNOWN_MOST, Several
 from tracking.outside import Detector, load_detector
 from tracking.points import Points, new_points
 from tracking.roi import ROI
@@ -21,9 +23,9 @@ from tracking.trackers.single import OnePerRegion, stack_blobs
 
 Grey = npt.NDArray[np.uint8]
 
-_MOST = 16  # points per region and frame among which the animal is chosen
+_MOST = 16  # points per region and frame for each animal
+_AREA = 1.0  # of a point
 _LENGTH = 0.05  # of an animal, as a share of its region, where nothing is known of it
-_SPEED = 10.0  # body lengths per second
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class ExternalSettings:
         unit="px",
         least=0,
     )
+    animals: int = setting(1, "in each region; 0 if that is not known", least=0, most=1000)
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -64,7 +67,7 @@ class _Area:
 
 
 class ExternalTracker:
-    """Asks a function or a network of the user's where the animals are, and follows one in each region.
+    """Asks a function or a network of the user's where the animals are, and follows them in each region.
 
     A function gets an image and returns rows of x, y, or x, y, score, in pixels of that image, of as many
     animals as it sees; score is 0 to 1. It must not remember anything from frame to frame: they may come in
@@ -82,6 +85,7 @@ class ExternalTracker:
         self._preparation = Preparation()
         self._areas: list[_Area] = []
         self._link: OnePerRegion | None = None
+        self._several: Several | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_detector": None}  # each process loads its own
@@ -99,8 +103,11 @@ class ExternalTracker:
         shape = samples.shape[1:]
         self._areas = [_Area(roi.window(shape), roi.mask(shape)) for roi in rois]
         length = self._settings.length or _LENGTH * max(roi.longest_axis for roi in rois)
-        costs = PathCosts(reach=0.5 * length, speed=_SPEED * length)
-        self._link = OnePerRegion([roi.number for roi in rois], _MOST, costs)
+        costs = PathCosts(reach=0.5 * length, speed=FASTEST * length)
+        numbers, animals = [roi.number for roi in rois], self._settings.animals
+        self._link = OnePerRegion(numbers, self._most, costs)
+        if animals != 1:
+            self._several = Several(numbers, animals, Gait.of(length), _AREA, lag=0)
         return to_grey(np.median(samples, axis=0).astype(samples.dtype), self._preparation.scale)
 
     def update(self, frame: Frame) -> Points:
@@ -129,7 +136,12 @@ class ExternalTracker:
         """Take what was seen in the next frame; return its points."""
         if self._link is None:
             raise RuntimeError("call prepare before update")
-        table = stack_blobs(list(detections.blobs), _MOST)
+        if self._several is not None:
+            looks = LOST * (1 - detections.blobs.table["contrast"])
+            points = self._several.append(detections.blobs, looks, detections.time).points
+            points["area"] = np.nan
+            return points
+        table = stack_blobs(list(detections.blobs), self._most)
         costs = np.where(table["area"] > 0, LOST * (1 - table["contrast"]), np.inf)
         choices, points = self._link.choose(table, costs, detections.time)
         rows = np.flatnonzero(choices >= 0)
@@ -140,6 +152,11 @@ class ExternalTracker:
     def finish(self) -> Points:
         """Return nothing: every frame was decided at once."""
         return new_points()
+
+    @property
+    def _most(self) -> int:
+        """Return how many points there may be in a region."""
+        return _MOST * (self._settings.animals or UNKNOWN_MOST)
 
     def _load(self) -> Detector:
         if self._detector is None:
@@ -164,12 +181,12 @@ class ExternalTracker:
         here = (y >= 0) & (y < height) & (x >= 0) & (x < width)
         here[here] = area.mask[y[here].astype(int), x[here].astype(int)] > 0
         kept = rows[here]
-        kept = kept[np.argsort(-kept[:, 2], kind="stable")][:_MOST]
+        kept = kept[np.argsort(-kept[:, 2], kind="stable")][: self._most]
         blobs = np.zeros(len(kept), BLOB)
-        for name in ("length", "width", "angle"):
+        for name in ("length", "width", "angle", "intensity"):
             blobs[name] = np.nan
         blobs["x"], blobs["y"], blobs["contrast"] = kept.T
-        blobs["area"] = 1.0
+        blobs["area"], blobs["parts"], blobs["group"] = _AREA, 1, np.arange(len(kept))
         return blobs
 
 

@@ -7,12 +7,11 @@ import numpy.typing as npt
 
 from tracking.clock import SteadyClock
 from tracking.detect import BLOB, Blobs
-from tracking.link import LOST, Choices, PathCosts, PathFinder
-from tracking.points import POINT, Points, Status, new_points
+from tracking.link import Choices, PathCosts, PathFinder
+from tracking.linkers import one_each
+from tracking.points import Points
 
 Costs = npt.NDArray[np.float64]
-
-_SHARED = tuple(name for name in BLOB.names or () if name in (POINT.names or ()))
 
 
 def stack_blobs(blobs: Sequence[Blobs], most: int) -> Blobs:
@@ -51,14 +50,7 @@ class OnePerRegion:
         self._clock.advance(time)
         (choices,) = self._finder.append(np.stack([table["x"], table["y"]], axis=-1), costs, self._clock.now)
         rows = np.flatnonzero(choices >= 0)
-        chosen = table[rows, choices[rows]]
-        points = new_points(len(rows))
-        for name in _SHARED:
-            points[name] = chosen[name]
-        points["frame"] = self._frame
-        points["roi"] = self._regions[rows]
-        points["identity"] = 1
-        points["score"] = 1 / (1 + np.exp(costs[rows, choices[rows]] - LOST))
-        points["status"] = np.where(chosen["marked"] > 0.5, Status.BY_LOOKS, Status.DETECTED)
+        picked = (rows, choices[rows])
+        points = one_each(table[picked], costs[picked], self._regions[rows], self._frame)
         self._frame += 1
         return choices, points
