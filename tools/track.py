@@ -82,7 +82,7 @@ def track(
     tracker: Annotated[
         str | None,
         typer.Option(
-            help=f"One of: {', '.join(TRACKERS.names())}. Default: archive, and of live feeds adaptive."
+            help=f"One of: {', '.join(TRACKERS.names())}. Default: archive; of live feeds and with --follow adaptive."
         ),
     ] = None,
     settings: Annotated[
@@ -187,7 +187,7 @@ def track(
         moved = _one_or_none(sources, layout, tracker, given, like, result_file, force, follow, realign)
         plan = TrackPlan()
     else:
-        live = all(source.startswith(_FEED) for source in found)
+        live = follow or all(source.startswith(_FEED) for source in found)
         plan = _plan(layout, tracker or (_LIVE_TRACKER if live and not like else None), given, like, realign)
     with ExitStack() as stack:
         stop = stack.enter_context(terminated())
