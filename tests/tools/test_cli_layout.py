@@ -19,8 +19,6 @@ from tests.tracking.dishes import draw_dishes, draw_targets
 from tools.layout_draw import Sketch, picture, press
 from tracking.layouts.file import parse_layout
 
-pytestmark = pytest.mark.slow
-
 DISHES = [(120.0, 130.0, 90.0), (330.0, 140.0, 90.0), (130.0, 350.0, 90.0), (335.0, 345.0, 90.0)]
 
 

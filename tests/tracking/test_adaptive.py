@@ -15,8 +15,6 @@ from tracking.clock import SteadyClock
 from tracking.running import RunningBackground
 from tracking.trackers.adaptive import AdaptiveSettings, AdaptiveTracker
 
-pytestmark = pytest.mark.slow
-
 SMALL = {"shape": (60, 100), "axes": (14, 7)}
 ALL_SMALL = rectangle(1, 0, 0, 99, 59)
 
@@ -186,7 +184,6 @@ def test_a_clock_goes_on_whatever_the_times_do():
     assert clock.now == pytest.approx(3.5)
 
 
-@pytest.mark.slow
 def test_the_real_flies_are_found_live(data):
     with open_video(data / "arena_10x2.mp4") as video:
         rois = open_layout("sleep-monitor-20tube").find(video[0].image).rois

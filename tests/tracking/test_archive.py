@@ -214,7 +214,6 @@ def test_the_real_flies_are_found_those_that_never_move_too(data, tmp_path):
         assert np.hypot(still["x"].diff(), still["y"].diff()).quantile(0.95) < 0.5
 
 
-@pytest.mark.slow
 def test_the_real_mouse_is_followed(data):
     truth = pd.read_csv(data / "mouse_tracktor.csv")
     with open_video(data / "mouse.mp4") as video:

@@ -15,8 +15,6 @@ from tracking.identities import IdentityLinker
 from tracking.split import Body, find_crowd
 from tracking.trackers.archive import ArchiveSettings, ArchiveTracker
 
-pytestmark = pytest.mark.slow
-
 WHOLE = ROI(np.array([(0.0, 0.0), (199.0, 0.0), (199.0, 119.0), (0.0, 119.0)]), 1)
 WANTED = BlobFilter(threshold=30, smallest=20, largest=5000, most=10)
 BODY = Body(area=200, length=26, width=10, most=4)

@@ -12,8 +12,6 @@ from tests.tracking.arenas import Arena, walk
 from tests.tracking.recordings import datasets
 from tracking import TrackPlan, open_results, resume, retrack, summarize, track_live
 
-pytestmark = pytest.mark.slow
-
 SHAPE = (180, 260)
 LAYOUT = """regions:
   - {polygon: [[20, 20], [239, 20], [239, 84], [20, 84]], name: upper}

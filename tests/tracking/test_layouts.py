@@ -32,8 +32,6 @@ from tracking.layouts.file import parse_layout
 from tracking.layouts.mask import trace_mask
 from tracking.polygons import as_circle
 
-pytestmark = pytest.mark.slow
-
 TARGETS = np.array([(560.0, 60.0), (566.0, 420.0), (40.0, 426.0)])
 BLANK = np.full((480, 640), 128, np.uint8)
 

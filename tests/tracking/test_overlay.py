@@ -12,8 +12,6 @@ from tracking.canvas import Canvas, Stamp
 from tracking.frame_points import FramePoints
 from tracking.points import new_points
 
-pytestmark = pytest.mark.slow
-
 COUNT = 12
 
 

@@ -14,8 +14,6 @@ from tracking.plots.view import GAP
 from tracking.sights import look
 from tracking.windows import Clock
 
-pytestmark = pytest.mark.slow
-
 NOON = 1_700_049_600.0  # 2023-11-15 12:00 UTC
 
 

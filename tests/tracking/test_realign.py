@@ -7,8 +7,6 @@ import pytest
 from tests.tracking.dishes import draw_dishes, draw_targets, photograph
 from tracking import Regions, open_layout, realign
 
-pytestmark = pytest.mark.slow
-
 DISHES = [(150.0, 150.0, 100.0), (450.0, 160.0, 100.0), (300.0, 360.0, 90.0)]
 TARGETS = np.array([(560.0, 60.0), (566.0, 420.0), (40.0, 426.0)])
 

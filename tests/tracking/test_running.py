@@ -40,8 +40,6 @@ from tracking.detection_log import DetectionLog, log_path
 from tracking.trackers.archive import ArchiveTracker
 from tracking.workers import LocalWorkers
 
-pytestmark = pytest.mark.slow
-
 WHOLE = ROI(np.array([(0.0, 0.0), (99.0, 0.0), (99.0, 59.0), (0.0, 59.0)]), 1)
 
 
