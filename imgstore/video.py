@@ -48,14 +48,19 @@ def open_video(
     )
 
 
-def open_source(path: str | os.PathLike[str]) -> FrameSequence:
-    """Open a recording, be it a store or a video file (in grey).
+def open_source(path: str | os.PathLike[str], *, colour: bool = False) -> FrameSequence:
+    """Open a recording, be it a store or a video file.
+
+    Parameters
+    ----------
+    path : of the one or the other.
+    colour : read a video in colour; a store has what it has.
 
     Raises NotAStoreError for a folder that is no store, VideoError for a file that is no video.
     """
     if Path(path).is_dir() or Path(path).name == METADATA_FILENAME:
         return open_store(path)
-    return open_video(path)
+    return open_video(path, colour=colour)
 
 
 class VideoFile:

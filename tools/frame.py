@@ -49,14 +49,14 @@ def frame(
     if sum(way is not None for way in (index, number, time)) != 1:
         raise typer.BadParameter("give one of --index, --number and --time")
     check_picture("OUT", out, force=force)
-    frames = imgstore.open_source(store)
+    frames = imgstore.open_source(store, colour=result is None)  # results are of grey videos
     try:
         found = _find(frames, index, number, time)
         local = local_text(frames, found.time) if isinstance(frames, StoreReader) else None
         uuid = frames.metadata.uuid if isinstance(frames, StoreReader) else None
     finally:
         frames.close()
-    write_picture(out, found.image if result is None else _with_result(found, result, uuid))
+    write_picture(out, _plain(found.image) if result is None else _with_result(found, result, uuid))
     facts = {"picture": str(out), "index": found.index, "number": found.number, "time": found.time}
     show({**facts, "local_time": local} if local else facts, as_json=as_json)
 
@@ -104,6 +104,12 @@ def _with_result(found: Frame, result: Path, uuid: str | None) -> Image:
         points = results.points[np.isin(results.points["frame"], rows)]
         rois, targets = results.regions_at(found.time)
         return draw(found.image, rois, points, targets)
+
+
+def _plain(image: Image) -> Image:
+    """Return an image, as grey if it has no colour."""
+    has_colour = image.ndim == 3 and np.any(image != image[..., :1])
+    return image if has_colour or image.ndim != 3 else image[..., 0]
 
 
 def write_picture(out: Path, image: Image) -> None:

@@ -82,7 +82,7 @@ def track(
     tracker: Annotated[
         str | None,
         typer.Option(
-            help=f"One of: {', '.join(TRACKERS.names())}. Default: archive; of live feeds and with --follow adaptive."
+            help=f"One of: {', '.join(TRACKERS.names())}. Default: archive; live and with --follow adaptive."
         ),
     ] = None,
     settings: Annotated[

@@ -607,3 +607,13 @@ def test_verify_tells_what_is_no_store(tmp_path, make_store):
     done = ethostore("verify", path, cwd=tmp_path, check=False)
     assert (done.returncode, done.stderr) == (1, "")
     assert "metadata.yaml" in done.stdout
+
+
+def test_a_frame_of_a_video_is_in_colour_if_the_video_is(tmp_path):
+    for scene, more in (("pattern", ["--colour"]), ("arena", [])):
+        video = f"{scene}.mp4"
+        ethostore("record", f"simulated:{scene}", scene, "--frames", 3, *more, cwd=tmp_path)
+        ethostore("export-video", scene, video, cwd=tmp_path)
+        ethostore("frame", video, f"{scene}.png", "--index", 1, cwd=tmp_path)
+        picture = cv2.imread(str(tmp_path / f"{scene}.png"), cv2.IMREAD_UNCHANGED)
+        assert (picture.ndim == 3) == (scene == "pattern")
