@@ -115,7 +115,7 @@ def _tell(made: dict[str, Path], found: Score, regions: int) -> None:
     for line in (
         *(() if shutil.which("ethostore") else (f". {Path(sys.prefix) / 'bin' / 'activate'}",)),
         f"ethostore info {store}",
-        f"ethostore frame {store} frame_100.png --index 100 --result {result}",
+        f"ethostore frame {store} found_100.png --index 100 --result {result}",
         f"ethostore track {store} --layout {LAYOUT}",
         f"ethostore export {result} tracks.parquet",
         "ethostore record opencv:0 webcam.store --seconds 10",
