@@ -52,11 +52,12 @@ def frame(
     frames = imgstore.open_source(store, colour=result is None)  # results are of grey videos
     try:
         found = _find(frames, index, number, time)
+        picture = found.image if isinstance(frames, StoreReader) else _plain(found.image)
         local = local_text(frames, found.time) if isinstance(frames, StoreReader) else None
         uuid = frames.metadata.uuid if isinstance(frames, StoreReader) else None
     finally:
         frames.close()
-    write_picture(out, _plain(found.image) if result is None else _with_result(found, result, uuid))
+    write_picture(out, picture if result is None else _with_result(found, result, uuid))
     facts = {"picture": str(out), "index": found.index, "number": found.number, "time": found.time}
     show({**facts, "local_time": local} if local else facts, as_json=as_json)
 
@@ -107,7 +108,7 @@ def _with_result(found: Frame, result: Path, uuid: str | None) -> Image:
 
 
 def _plain(image: Image) -> Image:
-    """Return an image, as grey if it has no colour."""
+    """Return an image of a video, as grey if it has no colour."""
     has_colour = image.ndim == 3 and np.any(image != image[..., :1])
     return image if has_colour or image.ndim != 3 else image[..., 0]
 
