@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tracking.detect import Blobs
-from tracking.stretch import Appearance, Stretch
+from tracking.resemblance import Appearance
+from tracking.stretch import Stretch
 
 Numbers = npt.NDArray[np.float64]
 

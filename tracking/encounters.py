@@ -9,20 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from tracking.animal import Animal
-from tracking.stretch import Appearance, Edge, Habits, Stretch
+from tracking.resemblance import Appearance
+from tracking.stretch import Edge, Habits, Stretch
 
 DOUBTFUL = 4.0
 """A choice that is not by this much better than with two animals exchanged is doubtful."""
 
 _APART_S = 0.12  # so long alone, and so often seen, before it is decided who is who
 _APART_SIGHTINGS = 3
-_LEAST_SIGHTINGS = 2  # between two doubts that tell something
 _UNSURE_S = 2.0  # for so long it is waited for looks to tell more
 _LONGEST_WAIT_S = 5.0
 _SURE = 0.77
 _CERTAIN = 12.0
-_OVERSURE = 2.5  # costs are not independent of each other: so much more is needed to be sure
-_OF_MARGINS, _OF_WAYS = 3.0, 0.7  # weights of what was seen meanwhile, and of how they went in and came out
+_OF_LOOKS, _OF_WAYS = 0.4, 0.5  # beside what was seen meanwhile: looks and ways are said repeatedly
+_KNOWN_BY_MOTION = 0.9
 _MOST_DOUBTS = 6  # of which every combination is weighed; before there are more, the first one is decided
 
 
@@ -68,10 +68,12 @@ class Outcome:
     ----------
     exchanged : of every doubt, in order, whether the two were exchanged.
     confidence : of each animal, 0 to 1, that what came out under its name is it.
+    by_motion : the same, if nothing is given for looks.
     """
 
     exchanged: tuple[bool, ...]
     confidence: dict[Animal, float]
+    by_motion: dict[Animal, float]
 
     @property
     def is_sure(self) -> bool:
@@ -110,10 +112,9 @@ class Encounter:
             if animal not in self.before:
                 self.before[animal] = Before(animal.known_looks(), animal.stretch.end())
                 self.past[animal] = []
-            elif animal.stretch.sightings >= _LEAST_SIGHTINGS:
+            elif animal.stretch.is_known:
                 self.past[animal].append(animal.stretch)
-            if animal.stretch.sightings:
-                animal.stretch = Stretch()  # they have to be told apart after this
+            animal.stretch = Stretch()  # they have to be told apart after this
         passed = {animal: len(self.past[animal]) for animal in (first, second)}
         same = next((doubt for doubt in self.doubts if doubt.passed == passed), None)
         if same is None:
@@ -136,10 +137,11 @@ class Encounter:
         enough = all(animal.stretch.sightings >= _APART_SIGHTINGS for animal in self.before)
         return enough and time - self.last >= _APART_S
 
-    def must_end(self, time: float) -> bool:
+    def must_end(self, time: float, habits: Habits) -> bool:
         """Say whether it has to be decided now, however much is known."""
         waited = time - self.last
-        return waited >= _LONGEST_WAIT_S or (waited >= _UNSURE_S and self.may_end(time))
+        unsure = _UNSURE_S if habits.resemblance.tells else 0.0
+        return waited >= _LONGEST_WAIT_S or (waited >= unsure and self.may_end(time))
 
     def confidence(self, animal: Animal) -> float:
         """Return how likely it is that an animal was not exchanged, 0.5 to 1."""
@@ -154,16 +156,20 @@ class Encounter:
         """Return who is who: of all combinations of exchanges, the likeliest."""
         options = list(product((False, True), repeat=len(self.doubts)))
         paths = _Paths(self, habits)
-        margins = np.array([min(_OF_MARGINS * doubt.margin, _CERTAIN) for doubt in self.doubts])
+        margins = np.array([doubt.margin for doubt in self.doubts])
         followed = [paths.follow(option) for option in options]
-        totals = np.array(options, float).reshape(len(options), -1) @ margins
-        totals += [cost for cost, _ in followed]
-        chances = np.exp((totals.min() - totals) / _OVERSURE)
-        chances /= chances.sum()
+        moved = np.array(options, float).reshape(len(options), -1) @ margins
+        moved += [cost.ways for cost, _ in followed]
+        totals = moved + [cost.looks for cost, _ in followed]
         best = int(totals.argmin())
         ends = np.array([end for _, end in followed])
-        sure = (chances[:, None] * (ends == ends[best])).sum(axis=0)
-        return Outcome(options[best], dict(zip(self.before, sure.tolist(), strict=True)))
+        same = ends == ends[best]
+        sure, by_motion = (_chances(costs) @ same for costs in (totals, moved))
+        return Outcome(
+            options[best],
+            dict(zip(self.before, sure.tolist(), strict=True)),
+            dict(zip(self.before, by_motion.tolist(), strict=True)),
+        )
 
     def exchanges(self, outcome: Outcome) -> list[Exchange]:
         """Return who is exchanged with whom by an outcome, in order; `before` is true then."""
@@ -201,6 +207,19 @@ class Encounter:
             doubt.passed[animal] -= count
 
 
+class _Cost(NamedTuple):
+    """What it costs that animals look like this, and that they went so."""
+
+    looks: float
+    ways: float
+
+
+def _chances(costs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return how likely each of some possibilities is, shape (possibilities,)."""
+    chances = np.exp(costs.min() - costs)
+    return np.asarray(chances / chances.sum())
+
+
 class _Paths:
     """What it costs to go through an encounter in one way or another."""
 
@@ -215,38 +234,39 @@ class _Paths:
         self._looks: dict[tuple[int, int, int], float] = {}
         self._ways: dict[tuple[int, int, int, int], float] = {}
 
-    def follow(self, option: Sequence[bool]) -> tuple[float, npt.NDArray[np.intp]]:
+    def follow(self, option: Sequence[bool]) -> tuple[_Cost, npt.NDArray[np.intp]]:
         """Return the cost of exchanging some, and who of `before` each animal is then in the end."""
         who = list(range(len(self._before)))  # of each name: who bears it
         at = [0] * len(who)  # stretches of each name that are behind
         last = [(-1, n) for n in who]  # of who: where it was alone last, as stretch and name; -1 for before
-        cost = 0.0
+        costs: list[_Cost] = []
         for exchanged, pair, passed in zip(option, self._pairs, self._passed, strict=True):
             for name, count in zip(pair, passed, strict=True):
                 while at[name] < count:
-                    cost += self._go(who[name], name, at, last)
+                    costs.append(self._go(who[name], name, at, last))
             if exchanged:
                 first, second = pair
                 who[first], who[second] = who[second], who[first]
         for name, mine in enumerate(self._stretches):
             while at[name] < len(mine):
-                cost += self._go(who[name], name, at, last)
-        return cost, np.array(who)
+                costs.append(self._go(who[name], name, at, last))
+        return _Cost(sum(cost.looks for cost in costs), sum(cost.ways for cost in costs)), np.array(who)
 
-    def _go(self, one: int, name: int, at: list[int], last: list[tuple[int, int]]) -> float:
+    def _go(self, one: int, name: int, at: list[int], last: list[tuple[int, int]]) -> _Cost:
         """Let somebody take the next stretch that goes under a name; return what that costs."""
         number = at[name]
         at[name] += 1
         stretch = self._stretches[name][number]
-        if not stretch.sightings:
-            return 0.0
+        if not stretch.is_known:
+            return _Cost(0.0, 0.0)
         looked, came = (one, number, name), (*last[one], number, name)
         if looked not in self._looks:
-            self._looks[looked] = self._habits.unlike(self._before[one].looks, stretch.looks)
+            unlike = self._habits.resemblance.unlike(self._before[one].looks, stretch.looks)
+            self._looks[looked] = _OF_LOOKS * unlike
         if came not in self._ways:
             self._ways[came] = _OF_WAYS * self._habits.astray(self._edge(last[one], one), stretch.beginning())
         last[one] = (number, name)
-        return self._looks[looked] + self._ways[came]
+        return _Cost(self._looks[looked], self._ways[came])
 
     def _edge(self, last: tuple[int, int], one: int) -> Edge | None:
         number, name = last
@@ -281,13 +301,21 @@ class Encounters:
         """Return the encounters that are decided now and their exchanges, and forget them."""
         settled = []
         for encounter in self._open:
-            if encounter.may_end(time) or encounter.must_end(time):
+            must_end = encounter.must_end(time, self._habits)
+            if must_end or encounter.may_end(time):
                 outcome = encounter.weigh(self._habits)
-                if outcome.is_sure or encounter.must_end(time):
+                if must_end or outcome.is_sure:
                     encounter.outcome = outcome
                     settled.append((encounter, encounter.exchanges(outcome)))
+                    self._learn(encounter, outcome)
         self._open = [encounter for encounter in self._open if encounter.outcome is None]
         return settled
+
+    def _learn(self, encounter: Encounter, outcome: Outcome) -> None:
+        """Compare looks before and after, of animals that are known without them: by their motion."""
+        for animal, before in encounter.before.items():
+            if outcome.by_motion[animal] >= _KNOWN_BY_MOTION:
+                self._habits.resemblance.add_reunion(before.looks, animal.stretch.looks)
 
     def _joined(self, first: Animal, second: Animal) -> Encounter | None:
         one, two = self.of(first), self.of(second)

@@ -89,6 +89,7 @@ class IdentityLinker:
         self._identities = 0
         self._candidates = 0
         self._spare_since: float | None = None  # since when there is a blob more than animals
+        self._doubted: set[Animal] = set()  # in this frame
         self._time = 0.0
 
     def append(self, blobs: Blobs, looks: Numbers, time: float) -> list[list[Sighting]]:
@@ -130,6 +131,7 @@ class IdentityLinker:
         for number in [*claims, *hidden]:
             blob = blobs[claims[number] if number in claims else hidden[number]]
             crowded.setdefault(int(blob["group"]), []).append(self._animals[number])
+        self._doubted = set()
         self._note_doubts(costs, claims, hidden, crowded, blobs, time)
         for number, row in claims.items():
             alone = len(crowded[int(blobs[row]["group"])]) == 1
@@ -220,6 +222,7 @@ class IdentityLinker:
                     self._doubt(self._animals[number], other, _MARGIN_HIDDEN, time)
 
     def _doubt(self, first: Animal, second: Animal, margin: float, time: float) -> None:
+        self._doubted |= {first, second}
         self._exchange(self._encounters.add(first, second, margin, self._frame, time))
 
     def _margin_apart(self, first: np.void, second: np.void) -> float:
@@ -238,6 +241,8 @@ class IdentityLinker:
         if alone:
             animal.alone_time = time
             animal.stretch.add(time, animal.place, look_of(blob), self._habits)
+        elif animal not in self._doubted:
+            animal.stretch.go(time, animal.place)
         if animal.identity < 0 and animal.seen >= _CONFIRMED:
             self._confirm(animal)
         status = Status.BY_LOOKS if blob["marked"] > 0.5 else Status.DETECTED
