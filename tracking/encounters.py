@@ -21,7 +21,7 @@ _UNSURE_S = 2.0  # for so long it is waited for looks to tell more
 _LONGEST_WAIT_S = 5.0
 _SURE = 0.77
 _CERTAIN = 12.0
-_OF_LOOKS, _OF_WAYS = 0.4, 0.5  # beside what was seen meanwhile: looks and ways are said repeatedly
+_OF_LOOKS, _OF_WAYS = 0.7, 0.5  # beside what was seen meanwhile: looks and ways are said repeatedly
 _KNOWN_BY_MOTION = 0.9
 _MOST_DOUBTS = 6  # of which every combination is weighed; before there are more, the first one is decided
 

@@ -22,7 +22,7 @@ _REUNION_SPREAD = 0.02  # by which looks change from one stretch to the next, un
 _REUNION_COUNT = 8.0
 _LEAST_SPREAD = 0.004
 _MOST_COUNT = 5000.0
-_BEYOND = 2.0  # times the variance within animals: what they differ by has to be more than that
+_BEYOND = 0.5  # times the variance within animals: what they differ by has to be more than that
 _AT_ONCE_S = 0.2
 
 
