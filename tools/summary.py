@@ -85,7 +85,7 @@ def _meaning(found: tracking.Summary) -> dict[str, object]:
 
 def _noise(pixels: float) -> str:
     if pixels != pixels:
-        return "not known: none rests"
+        return "not known: none rests for long"
     return f"{pixels:.3g} px a step along x and y (standard deviation, of animals that rest)"
 
 

@@ -173,12 +173,14 @@ class Trace:
         """How far it went in each window, pixels: steps that are more than noise, 0 elsewhere."""
         return np.where(self.steps > self._farthest, self.steps, 0).astype(np.float64)
 
-    @property
-    def rests(self) -> bool:
-        """Whether it is still in so many windows that they tell what noise is."""
+    def rested(self, noise: float) -> bool:
+        """Say whether its smallest steps, from which `noise` was taken (pixels), were those of rest.
+
+        It is still in as many windows as were taken, and nearly all noise is less than movement.
+        """
         known = int((self.states != UNSEEN).sum())
         still = known - int((self.states == MOVING).sum())
-        return still > 0 and still >= STILLEST * known
+        return still > 0 and still >= STILLEST * known and 2 * noise <= self._farthest
 
 
 def _room(count: int) -> npt.NDArray[np.void]:
@@ -196,6 +198,7 @@ class Bins:
     Attributes
     ----------
     starts : when they start, seconds since the Unix epoch.
+    length : of each, seconds.
     seconds : how long each was filmed.
     found : share of the frames in which it was found; NaN where there are no frames.
     seen : seconds in which it was known whether it moved.
@@ -204,6 +207,7 @@ class Bins:
     """
 
     starts: Numbers
+    length: float
     seconds: Numbers
     found: Numbers
     seen: Numbers
@@ -294,6 +298,7 @@ class Motion:
         origin = clock.start - ahead * clock.window
         return Bins(
             starts=np.asarray(origin + (skipped + np.arange(len(first))) * size * clock.window, np.float64),
+            length=size * clock.window,
             seconds=total((clock.frames > 0) * lengths),
             found=found,
             seen=total((states != UNSEEN) * lengths),
@@ -347,7 +352,7 @@ def measure(
     for trace in traces.values():
         trace.decide(above * clock.window, shortest)
     # Until here, noise of one that never rests was an upper bound; now it is known who does not.
-    noises = {animal: noise if traces[animal].rests else np.nan for animal, noise in noises.items()}
+    noises = {animal: noise if traces[animal].rested(noise) else np.nan for animal, noise in noises.items()}
     scale = results.attributes["mm_per_pixel"] if mm_per_pixel is None else mm_per_pixel
     return Motion(settings, clock, traces, _quiet(noises.values()), above, shaken, scale, noises)
 
