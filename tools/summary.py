@@ -75,12 +75,18 @@ def _table(found: tracking.Summary) -> Table:
 def _meaning(found: tracking.Summary) -> dict[str, object]:
     facts: dict[str, object] = {
         "moving": f"above {found.moving_above_px_s:.3g} px/s, over {found.window_s:g} s",
-        "noise": f"{found.noise_px:.3g} px a step along x and y (standard deviation, of animals that rest)",
+        "noise": _noise(found.noise_px),
         "asleep": f"immobile for {found.sleep_after_s / 60:g} min or longer",
     }
     if found.shaken_s:
         facts["camera"] = f"moved in {found.shaken_s:g} s; taken from all steps"
     return facts
+
+
+def _noise(pixels: float) -> str:
+    if pixels != pixels:
+        return "not known: none rests for long"
+    return f"{pixels:.3g} px a step along x and y (standard deviation, of animals that rest)"
 
 
 def _number(value: float, style: str) -> str:

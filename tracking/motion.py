@@ -2,7 +2,8 @@
 
 Positions are first averaged over windows of a fixed length (one second unless said otherwise), so that what
 follows depends on the frame rate no more than it must, and single wrong positions count little. A step is
-the way from the place in one window to that in the next; speed is steps per window, distance their sum.
+the way from the place around the start of a window to that around its end; speed is steps per window,
+distance their sum.
 """
 
 from dataclasses import dataclass
@@ -17,10 +18,8 @@ Mask = npt.NDArray[np.bool_]
 
 SPEED_WINDOW_S = 1.0
 
-_STILLEST = 0.05  # share of the steps, the least ones, that tell what noise is
-_RAYLEIGH = float(
-    np.sqrt(-2 * np.log(1 - _STILLEST))
-)  # that quantile of steps of noise of 1 px along x and y
+STILLEST = 0.05  # share of the steps, the least ones, that tell what noise is
+_RAYLEIGH = float(np.sqrt(-2 * np.log(1 - STILLEST)))  # that quantile of steps of noise of 1 px along x and y
 _CERTAIN = 5.0  # standard deviations; noise is beyond in 4 of a million windows
 _SLOWEST, _FASTEST = 0.05, 0.25  # body lengths per second, between which the threshold lies
 _SLOWEST_PX = 1.0  # pixels per second, where nothing is known of bodies
@@ -126,7 +125,7 @@ def step_noise(steps: Numbers) -> float:
     it is an upper bound. NaN if there are no steps.
     """
     known = steps[np.isfinite(steps)]
-    return float(np.quantile(known, _STILLEST)) / _RAYLEIGH if len(known) else np.nan
+    return float(np.quantile(known, STILLEST)) / _RAYLEIGH if len(known) else np.nan
 
 
 def moving_threshold(noise: float, length: float, window: float) -> float:
@@ -178,3 +177,22 @@ def sleeping(immobile: Mask, shortest: int) -> Mask:
     """Return where an animal sleeps: in runs of at least `shortest` windows in which it is immobile."""
     rests = runs(immobile)
     return covered(rests[rests[:, 1] - rests[:, 0] >= shortest], len(immobile))
+
+
+def outskirts(steps: Numbers, moving: Mask) -> Mask:
+    """Return in which windows an animal moves, but not in their middle: it stops before, or starts after.
+
+    There, between rest and movement, a step is less than half of the next one of the movement. Positions are
+    means over a window, so without this, movement would seem up to two windows longer than it is.
+
+    Parameters
+    ----------
+    steps : shape (windows,), pixels.
+    moving : where they are more than noise.
+    """
+    edges = np.zeros(len(steps), np.bool_)
+    before, here, after = slice(None, -2), slice(1, -1), slice(2, None)
+    still = np.isfinite(steps) & ~moving
+    for rest, movement in ((before, after), (after, before)):
+        edges[here] |= still[rest] & moving[here] & moving[movement] & (steps[here] < 0.5 * steps[movement])
+    return edges

@@ -23,6 +23,8 @@ def draw(
 ) -> npt.NDArray[np.uint8]:
     """Return a colour copy of a frame with regions, their numbers, animals as ellipses, and targets.
 
+    Identities are written where a region has several animals.
+
     Parameters
     ----------
     image : grey or colour, 8 bit.
@@ -33,7 +35,7 @@ def draw(
     size = letter_height(canvas.image.shape)
     draw_regions(canvas, rois, targets, size)
     if points is not None:
-        draw_points(canvas, points, size)
+        draw_points(canvas, points, size, names=crowded(points))
     return canvas.image
 
 
@@ -87,6 +89,11 @@ def draw_points(
         if names:
             x, y = centre + 0.7 * letter * np.array([1, -1])
             canvas.text(str(int(point["identity"])), (x, y), colour, letter)
+
+
+def crowded(points: Points) -> bool:
+    """Say whether there are several animals in a region, whose identities have to be written."""
+    return bool(len(points) and points["identity"].max() > 1)
 
 
 def _draw_heading(canvas: Canvas, centre: Places, heading: float, length: float, colour: Colour) -> None:

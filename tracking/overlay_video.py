@@ -26,7 +26,7 @@ from tracking.background import Progress, learn_preparation, sample_frames, to_g
 from tracking.canvas import WHITE, Canvas, Stamp
 from tracking.errors import ResultFileError
 from tracking.frame_points import FramePoints
-from tracking.overlay import colour_of, draw_points, draw_regions, letter_height, scaled
+from tracking.overlay import colour_of, crowded, draw_points, draw_regions, letter_height, scaled
 from tracking.points import Points
 from tracking.results import Event, Results, open_results
 from tracking.windows import Animal
@@ -210,7 +210,7 @@ class _Painter:
             canvas = Canvas.on_grey(grey[: self.spec.rows, : self.spec.columns], room)
             self._stamp(frame.time).put(canvas)
             self._trails.draw(canvas, frame.time, found)
-            draw_points(canvas, found, self._letter, self._scale, names=self._crowded(found))
+            draw_points(canvas, found, self._letter, self._scale, names=crowded(found))
             self._tell(canvas, frame.number, frame.time)
             yield canvas.image
 
@@ -226,9 +226,6 @@ class _Painter:
                 )
             }
         return self._stamps[moves]
-
-    def _crowded(self, points: Points) -> bool:
-        return bool(len(points) and points["identity"].max() > 1)
 
     def _tell(self, canvas: Canvas, number: int, time: float) -> None:
         """Write number and time, and what happened just now."""

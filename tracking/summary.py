@@ -30,7 +30,8 @@ class AnimalSummary:
     sleep_bouts : how many times it slept.
     longest_sleep_s : the longest of them, seconds.
     speed_px_s, speed_mm_s : mean while it moved.
-    noise_px : standard deviation of steps along x and y while it rests: what of the motion is not real.
+    noise_px : standard deviation of steps along x and y while it rests: what of the motion is not real;
+        NaN if it never rests.
     """
 
     roi: int
@@ -60,7 +61,7 @@ class Summary:
     ----------
     animals : in the order of regions and identities; regions without any have one of identity 0.
     window_s : over which positions were averaged.
-    noise_px : of the steps of the usual animal; see `AnimalSummary`.
+    noise_px : of the steps of the usual animal that rests; see `AnimalSummary`. NaN if none does.
     moving_above_px_s : speed above which an animal moves.
     sleep_after_s : how long an animal is immobile to be asleep.
     shaken_s : seconds in which the camera moved; that was taken from all steps.
@@ -109,17 +110,16 @@ def _line(motion: Motion, animal: Animal, region: str) -> AnimalSummary:
     trace = motion.traces.get(animal)
     filmed = motion.clock.frames > 0
     if trace is None:
-        nothing = (0.0, np.nan, 0.0, 0.0 * motion.mm_per_pixel, 0.0, 0.0, float(filmed.sum()) * motion.window)
+        nothing = (0.0, np.nan, 0.0, 0.0 * motion.mm_per_pixel, 0.0, 0.0, float(motion.lengths[filmed].sum()))
         return AnimalSummary(
             *animal, region, motion.total_frames, *nothing, 0.0, 0, 0.0, np.nan, np.nan, np.nan
         )
     spent = {
-        state: float((trace.states == state).sum()) * motion.window for state in (IMMOBILE, MOVING, ASLEEP)
+        state: float(motion.lengths[trace.states == state].sum()) for state in (IMMOBILE, MOVING, ASLEEP)
     }
-    unseen = float(((trace.states == UNSEEN) & filmed).sum()) * motion.window
-    moving = (trace.states == MOVING) & np.isfinite(trace.steps)
-    distance = float(trace.steps[moving].sum(dtype=np.float64))
-    pace = distance / (int(moving.sum()) * motion.window) if moving.any() else np.nan
+    unseen = float(motion.lengths[(trace.states == UNSEEN) & filmed].sum())
+    distance = float(trace.ways.sum())
+    pace = distance / spent[MOVING] if spent[MOVING] else np.nan
     found = int(trace.found.sum(dtype=np.int64))
     bouts = [bout.duration for bout in motion.sleep(animal)]
     return AnimalSummary(

@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -12,11 +12,13 @@ import numpy.typing as npt
 
 from tracking.errors import ResultFileError
 from tracking.motion import (
+    STILLEST,
     MotionSettings,
     Numbers,
     bridged,
     common_step,
     moving_threshold,
+    outskirts,
     runs,
     sleeping,
     step_noise,
@@ -62,6 +64,7 @@ class Clock:
     window : seconds.
     frames : how many lie in each, shape (windows,).
     first, last : times of the first and the last frame.
+    interval : usual one of two frames, seconds; the last frame lasts as long.
     """
 
     start: float
@@ -69,6 +72,14 @@ class Clock:
     frames: npt.NDArray[np.int64]
     first: float
     last: float
+    interval: float = 0.0
+
+    @property
+    def lengths(self) -> Numbers:
+        """How much of each window the recording spans, seconds, shape (windows,): it cuts the outer two."""
+        starts = self.start + np.arange(len(self.frames)) * self.window
+        ends = np.minimum(starts + self.window, self.last + (self.interval or self.window))
+        return np.asarray(ends - np.maximum(starts, self.first), np.float64)
 
     def at(self, times: Numbers) -> npt.NDArray[np.int64]:
         """Return the windows of times, -1 for those outside of the recording (the file may have grown)."""
@@ -76,25 +87,32 @@ class Clock:
         windows = np.floor((np.where(known, times, self.start) - self.start) / self.window)
         return np.where(known, windows, -1).astype(np.int64)
 
+    def nearest_edges(self, times: Numbers) -> npt.NDArray[np.int64]:
+        """Return the edges of windows that times of the recording are nearest to; 0 is `start`."""
+        return np.floor((times - self.start) / self.window + 0.5).astype(np.int64)
+
 
 class Trace:
-    """One animal: where it was, and what it did, in every window.
+    """One animal: where it was at the edges of the windows, and what it did in every window.
 
     Attributes
     ----------
-    x, y : mean position, shape (windows,), pixels; NaN where it was not seen for longer than is bridged.
-    points : from how many points; those of `Status.LOST` count.
-    found : how many of them were seen; those of `Status.LOST` do not count.
-    steps : way from the window before, pixels; NaN where either is not known.
-    states : UNSEEN, IMMOBILE, MOVING or ASLEEP.
+    x, y : mean position from half a window before an edge to half a window after it, shape (windows + 1,),
+        pixels; NaN where it was not seen for longer than is bridged.
+    points : from how many points, shape (windows + 1,); those of `Status.LOST` count.
+    found : from how many points of each window it was seen, shape (windows,); those of `Status.LOST` do not
+        count.
+    steps : way from the start of each window to its end, shape (windows,), pixels; NaN where it is not known.
+    states : UNSEEN, IMMOBILE, MOVING or ASLEEP, shape (windows,).
     scores : sum of the scores of the points that were found.
     length : mean length of the body, pixels; NaN if it is not known.
     """
 
     def __init__(self, windows: int) -> None:
-        room = _room(windows)
-        self.x, self.y, self.steps = room["x"], room["y"], room["step"]
-        self.points, self.found, self.states = room["points"], room["found"], room["state"]
+        room = _room(windows + 1)
+        self.x, self.y, self.points = room["x"], room["y"], room["points"]
+        self.steps, self.found, self.states = (room[name][:-1] for name in ("step", "found", "state"))
+        self._farthest = np.inf  # that it goes in a window without moving, pixels
         self.scores = 0.0
         self._lengths, self._measured = 0.0, 0
 
@@ -103,10 +121,10 @@ class Trace:
         """Mean length of the body, pixels; NaN if it is not known."""
         return self._lengths / self._measured if self._measured else np.nan
 
-    def add(self, points: Columns, windows: npt.NDArray[np.int64]) -> None:
-        """Take columns of points of the animal, and their windows, in any order."""
-        first = int(windows.min())
-        span, at = slice(first, int(windows.max()) + 1), windows - first
+    def add(self, points: Columns, windows: npt.NDArray[np.int64], edges: npt.NDArray[np.int64]) -> None:
+        """Take columns of points of the animal, their windows and the nearest edges, in any order."""
+        first = int(edges.min())
+        span, at = slice(first, int(edges.max()) + 1), edges - first
         more = np.bincount(at)
         before = self.points[span].astype(np.int64)
         together = before + more
@@ -115,37 +133,54 @@ class Trace:
             mean[span] = (mean[span] * before + sums) / np.maximum(together, 1)
         self.points[span] = np.minimum(together, np.iinfo(np.uint16).max)
         seen = points["status"] != Status.LOST
-        self.found[span] += np.bincount(at, seen).astype(np.uint16)
+        first = int(windows.min())
+        self.found[first : int(windows.max()) + 1] += np.bincount(windows - first, seen).astype(np.uint16)
         self.scores += float(np.nansum(points["score"][seen], dtype=np.float64))
         lengths = points["length"]
         self._lengths += float(np.nansum(lengths, dtype=np.float64))
         self._measured += int(np.isfinite(lengths).sum())
 
     def places(self, span: slice) -> Numbers:
-        """Return positions, shape (2, windows), pixels; NaN where it was not seen."""
+        """Return positions at edges, shape (2, edges), pixels; NaN where it was not seen."""
         return np.stack([self.x[span], self.y[span]]).astype(np.float64)
 
     def settle(self, longest: int) -> None:
         """Bridge gaps of at most `longest` windows, and find the steps: all points are there."""
         for mean in (self.x, self.y):
             mean[:] = bridged(np.where(self.points > 0, mean, np.nan), longest)
-        self.steps[0] = np.nan
-        self.steps[1:] = np.hypot(np.diff(self.x), np.diff(self.y))
+        self.steps[:] = np.hypot(np.diff(self.x), np.diff(self.y))
 
     def seen_steps(self) -> Numbers:
-        """Return the steps between windows in both of which it was seen."""
+        """Return the steps between edges around both of which it was seen."""
         seen = self.points > 0
-        return self.steps[1:][seen[1:] & seen[:-1]].astype(np.float64)
+        return self.steps[seen[1:] & seen[:-1]].astype(np.float64)
 
     def decide(self, farthest: float, shortest: int) -> None:
         """Say where it moves, by steps beyond `farthest`, and where it has rested for `shortest` windows."""
+        self._farthest = farthest
         steps = np.array(self.steps)
-        entered = np.flatnonzero(np.isfinite(self.x[:-1]) & np.isnan(steps[:-1]))
-        steps[entered] = steps[entered + 1]  # the way into it is not known; the way on tells
+        for end, inner in ((0, 1), (-1, -2)) if len(steps) > 1 else ():
+            if np.isnan(steps[end]) and self.found[end]:
+                steps[end] = steps[inner]  # the recording spans less than half of it; its neighbour tells
         moving = steps > farthest
-        immobile = steps <= farthest
+        moving &= ~outskirts(steps, moving)
+        immobile = np.isfinite(steps) & ~moving
         asleep = sleeping(immobile, shortest)
         self.states[:] = np.select([moving, asleep, immobile], [MOVING, ASLEEP, IMMOBILE], UNSEEN)
+
+    @property
+    def ways(self) -> Numbers:
+        """How far it went in each window, pixels: steps that are more than noise, 0 elsewhere."""
+        return np.where(self.steps > self._farthest, self.steps, 0).astype(np.float64)
+
+    def rested(self, noise: float) -> bool:
+        """Say whether its smallest steps, from which `noise` was taken (pixels), were those of rest.
+
+        It is still in as many windows as were taken, and nearly all noise is less than movement.
+        """
+        known = int((self.states != UNSEEN).sum())
+        still = known - int((self.states == MOVING).sum())
+        return still > 0 and still >= STILLEST * known and 2 * noise <= self._farthest
 
 
 def _room(count: int) -> npt.NDArray[np.void]:
@@ -163,6 +198,7 @@ class Bins:
     Attributes
     ----------
     starts : when they start, seconds since the Unix epoch.
+    length : of each, seconds.
     seconds : how long each was filmed.
     found : share of the frames in which it was found; NaN where there are no frames.
     seen : seconds in which it was known whether it moved.
@@ -171,6 +207,7 @@ class Bins:
     """
 
     starts: Numbers
+    length: float
     seconds: Numbers
     found: Numbers
     seen: Numbers
@@ -197,7 +234,7 @@ class Motion:
     clock : the windows.
     traces : of the animals, in the order of regions and identities.
     noise : standard deviation of a step of a resting animal along x and y, pixels, which one in four animals
-        stays below; NaN if not known.
+        stays below; NaN if none rests.
     moving_above : speed above which an animal moves, pixels per second.
     shaken : windows in which the camera moved.
     mm_per_pixel : NaN if it is not known.
@@ -223,12 +260,17 @@ class Motion:
         return self.clock.window
 
     @cached_property
+    def lengths(self) -> Numbers:
+        """How much of each window the recording spans, seconds, shape (windows,)."""
+        return self.clock.lengths
+
+    @cached_property
     def total_frames(self) -> int:
         """How many frames were looked at."""
         return int(self.clock.frames.sum())
 
     def noise_of(self, animal: Animal) -> float:
-        """Return the standard deviation of steps of one animal while it rests, pixels."""
+        """Return the standard deviation of steps of one animal while it rests, pixels; NaN if never."""
         return self._noises[animal]
 
     def bins(self, animal: Animal, seconds: float, *, start: float | None = None) -> Bins:
@@ -249,26 +291,31 @@ class Motion:
         def total(values: npt.NDArray[np.generic]) -> Numbers:
             return np.asarray(np.add.reduceat(values, first, dtype=np.float64))
 
-        states, steps = trace.states, trace.steps
+        states, lengths = trace.states, self.lengths
         frames = total(clock.frames)
         with np.errstate(invalid="ignore", divide="ignore"):
             found = np.where(frames > 0, total(trace.found) / frames, np.nan)
         origin = clock.start - ahead * clock.window
         return Bins(
             starts=np.asarray(origin + (skipped + np.arange(len(first))) * size * clock.window, np.float64),
-            seconds=total(clock.frames > 0) * clock.window,
+            length=size * clock.window,
+            seconds=total((clock.frames > 0) * lengths),
             found=found,
-            seen=total(states != UNSEEN) * clock.window,
-            moving=total(states == MOVING) * clock.window,
-            asleep=total(states == ASLEEP) * clock.window,
-            distance=total(np.where((states == MOVING) & np.isfinite(steps), steps, 0)),
+            seen=total((states != UNSEEN) * lengths),
+            moving=total((states == MOVING) * lengths),
+            asleep=total((states == ASLEEP) * lengths),
+            distance=total(trace.ways),
         )
 
     def sleep(self, animal: Animal) -> list[Bout]:
         """Return when one animal slept."""
-        clock = self.clock
+        clock, lengths = self.clock, self.lengths
         return [
-            Bout(animal, clock.start + start * clock.window, (stop - start) * clock.window)
+            Bout(
+                animal,
+                max(clock.first, clock.start + start * clock.window),
+                float(lengths[start:stop].sum()),
+            )
             for start, stop in runs(self.traces[animal].states == ASLEEP).tolist()
         ]
 
@@ -298,14 +345,16 @@ def measure(
     for trace in traces.values():
         trace.settle(round(settings.bridge / clock.window))
     shaken = _remove_shake(traces, len(clock.frames)) if settings.remove_shake else 0
-    noise, noises = _find_noise(traces)
+    noises = {animal: step_noise(trace.seen_steps()) for animal, trace in traces.items()}
     length = _median([trace.length for trace in traces.values()])
-    above = settings.moving_above or moving_threshold(noise, length, clock.window)
+    above = settings.moving_above or moving_threshold(_quiet(noises.values()), length, clock.window)
     shortest = max(1, math.ceil(settings.sleep_after / clock.window))
     for trace in traces.values():
         trace.decide(above * clock.window, shortest)
+    # Until here, noise of one that never rests was an upper bound; now it is known who does not.
+    noises = {animal: noise if traces[animal].rested(noise) else np.nan for animal, noise in noises.items()}
     scale = results.attributes["mm_per_pixel"] if mm_per_pixel is None else mm_per_pixel
-    return Motion(settings, clock, traces, noise, above, shaken, scale, noises)
+    return Motion(settings, clock, traces, _quiet(noises.values()), above, shaken, scale, noises)
 
 
 def _read_clock(results: Results, window: float) -> Clock:
@@ -328,7 +377,7 @@ def _read_clock(results: Results, window: float) -> Clock:
             f"{results.path}: the times of its frames lie {last - first:.0f} s apart, which no "
             "recording takes; the clock was wrong"
         )
-    clock = Clock(start, window, np.zeros(count, np.int64), first, last)
+    clock = Clock(start, window, np.zeros(count, np.int64), first, last, interval)
     for block in results.frame_blocks():
         windows = clock.at(block["time"])
         np.add.at(clock.frames, windows[windows >= 0], 1)
@@ -353,12 +402,12 @@ def _read_traces(results: Results, clock: Clock) -> dict[Animal, Trace]:
         known = np.flatnonzero((windows >= 0) & np.isfinite(points["x"]) & np.isfinite(points["y"]))
         # Columns one by one: rows of a table of many columns are slow to pick.
         columns = {name: np.ascontiguousarray(points[name])[known] for name in _USED}
-        windows = windows[known]
+        windows, edges = windows[known], clock.nearest_edges(times[known])
         for animal, rows in rows_of_animals(columns):
             if animal not in traces:
                 traces[animal] = Trace(len(clock.frames))
             mine = {name: column[rows] for name, column in columns.items()}
-            traces[animal].add(mine, windows[rows])
+            traces[animal].add(mine, windows[rows], edges[rows])
     return {animal: traces[animal] for animal in sorted(traces)}
 
 
@@ -376,11 +425,10 @@ def rows_of_animals(points: "Columns | pd.DataFrame") -> Iterator[tuple[Animal, 
             yield Animal(int(rois[rows[0]]), int(identities[rows[0]])), rows
 
 
-def _find_noise(traces: Mapping[Animal, Trace]) -> tuple[float, dict[Animal, float]]:
-    """Return the noise of steps, of the quietest quarter of the animals and of each, pixels."""
-    noises = {animal: step_noise(trace.seen_steps()) for animal, trace in traces.items()}
-    known = [noise for noise in noises.values() if np.isfinite(noise)]
-    return float(np.quantile(known, _QUIET)) if known else np.nan, noises
+def _quiet(noises: Iterable[float]) -> float:
+    """Return the noise that one in four of the animals of which it is known stays below, pixels."""
+    known = [noise for noise in noises if np.isfinite(noise)]
+    return float(np.quantile(known, _QUIET)) if known else np.nan
 
 
 def _remove_shake(traces: Mapping[Animal, Trace], windows: int) -> int:
@@ -388,9 +436,9 @@ def _remove_shake(traces: Mapping[Animal, Trace], windows: int) -> int:
     if not traces:
         return 0
     shaken = 0
-    for start in range(1, windows, _TILE):
+    for start in range(0, windows, _TILE):
         span = slice(start, min(start + _TILE, windows))
-        steps = [np.diff(trace.places(slice(start - 1, span.stop))) for trace in traces.values()]
+        steps = [np.diff(trace.places(slice(start, span.stop + 1))) for trace in traces.values()]
         along, down = np.stack(steps, axis=1)
         common = common_step(along, down)
         moved = np.hypot(*common) > 0

@@ -65,9 +65,58 @@ def test_sleep_takes_five_minutes(tmp_path):
     way = np.interp(times - times[0], [0, 290, 300, 640, 650, 999], [10, 10, 100, 100, 200, 200])
     path = write_result(tmp_path / "a.tracks.h5", times, {FIRST: np.column_stack([way, way * 0])})
     bouts = motion_of(path).sleep(FIRST)
-    assert [(bout.start - 1e9, bout.duration) for bout in bouts] == [(301, 339), (651, 349)]
+    assert [(bout.start - 1e9, bout.duration) for bout in bouts] == [(300, 340), (650, 350)]
     longer = motion_of(path, MotionSettings(sleep_after=345))
-    assert [bout.duration for bout in longer.sleep(FIRST)] == [349]
+    assert [bout.duration for bout in longer.sleep(FIRST)] == [350]
+
+
+@pytest.mark.parametrize("start", [0.0, 0.3, 0.95])
+@pytest.mark.parametrize("speed", [3.0, 200.0])
+def test_an_animal_moves_when_it_moves_and_at_no_other_time(tmp_path, start, speed):
+    times = 1e9 + start + np.arange(0, 20, 0.05)
+    way = 9 + speed * np.clip(times - 1e9 - 10, 0, 4)
+    path = write_result(tmp_path / "a.tracks.h5", times, {FIRST: np.column_stack([way, way * 0])})
+    motion = motion_of(path)
+    trace = motion.traces[FIRST]
+    assert np.flatnonzero(trace.states == MOVING).tolist() == [10, 11, 12, 13]
+    middle = (trace.steps * (np.arange(len(trace.steps)) + 0.5))[np.isfinite(trace.steps)].sum()
+    assert middle / np.nansum(trace.steps) == pytest.approx(12, abs=0.05)
+    with open_results(path) as results:
+        (line,) = summarize(results).animals
+    assert (line.moving_s, line.immobile_s) == (pytest.approx(4), pytest.approx(16))
+    assert line.distance_px == pytest.approx(4 * speed, rel=0.07)  # slow starts are noise
+    assert line.unseen_s == 0
+
+
+@pytest.mark.parametrize("start", [0.0, 0.2, 0.5, 0.97])
+@pytest.mark.parametrize("seconds", [0.6, 20, 600])
+def test_an_animal_does_something_for_as_long_as_it_is_filmed(tmp_path, start, seconds):
+    times = 1e9 + start + np.arange(0, seconds - 1e-4, 0.05)
+    path = write_result(tmp_path / "a.tracks.h5", times, {FIRST: np.full((len(times), 2), 5.0)})
+    with open_results(path) as results:
+        (line,) = summarize(results).animals
+        assert measure(results).bins(FIRST, 60.0).seconds.sum() == pytest.approx(seconds, abs=0.06)
+    assert line.moving_s + line.immobile_s + line.unseen_s == pytest.approx(seconds, abs=0.06)
+    assert line.asleep_s == (line.immobile_s if seconds > 300 else 0)
+
+
+def test_a_short_jerk_is_movement_of_a_second(tmp_path):
+    times = 1e9 + np.arange(0, 60, 0.05)
+    way = np.where(times > 1e9 + 30.3, 60.0, 10.0)
+    path = write_result(tmp_path / "a.tracks.h5", times, {FIRST: np.column_stack([way, way])})
+    assert np.flatnonzero(motion_of(path).traces[FIRST].states == MOVING).tolist() == [30]
+
+
+def test_noise_is_not_known_of_an_animal_that_never_rests(tmp_path):
+    times = 1e9 + np.arange(0, 60, 0.05)
+    runs_round = 100 + 90 * np.column_stack([np.sin(times), np.cos(times)])
+    ways = {FIRST: runs_round, Animal(2, 1): np.full((len(times), 2), 5.0)}
+    motion = motion_of(write_result(tmp_path / "a.tracks.h5", times, ways))
+    assert np.isnan(motion.noise_of(FIRST))
+    assert motion.noise == 0
+    alone = motion_of(write_result(tmp_path / "b.tracks.h5", times, {FIRST: runs_round}))
+    assert np.isnan(alone.noise)
+    assert alone.moving_above == pytest.approx(20 / 4)
 
 
 def test_short_gaps_are_bridged_and_long_ones_unknown(tmp_path):
@@ -99,7 +148,7 @@ def test_what_was_not_filmed_is_a_gap(tmp_path):
 def test_what_all_animals_do_together_is_the_camera(tmp_path):
     times = 1e9 + np.arange(0, 600, 0.5)
     random = np.random.default_rng(2)
-    shaken = np.cumsum(np.where(np.arange(1200) % 100 == 50, 2.0, 0.0))  # 2 px to the right now and then
+    shaken = np.cumsum(np.where(np.arange(1200) % 100 == 51, 2.0, 0.0))  # 2 px to the right now and then
     ways = {}
     for roi in range(1, 9):
         ways[Animal(roi, 1)] = 50 + random.normal(0, 0.05, (1200, 2)) + np.outer(shaken, (1, 0))

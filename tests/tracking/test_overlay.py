@@ -122,6 +122,15 @@ def test_every_status_heading_and_stimulus_can_be_drawn():
     assert image.shape == (*IMAGE.shape, 3)
 
 
+def test_identities_are_written_where_a_region_has_several_animals():
+    points = new_points(2)
+    points["roi"], points["identity"], points["x"], points["y"] = 1, [1, 2], [100, 300], 50
+    points["length"], points["width"], points["angle"] = 30, 10, 0
+    together, apart = draw(IMAGE, points=points), draw(IMAGE, points=points[:1])
+    first = slice(70, 140)
+    assert (together[:, first] > 0).sum() > (apart[:, first] > 0).sum()
+
+
 def test_what_is_stamped_is_what_would_be_drawn():
     def scene(canvas):
         canvas.line(np.array([(10.0, 10.0), (60.0, 10.0), (60.0, 30.0)]), (0, 200, 0), 2, closed=True)

@@ -5,10 +5,12 @@ import tracemalloc
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 from imgstore import UnknownNameError
 from tests.tracking.made_results import box, write_result
 from tracking import Animal, SettingsError, open_results, plots
+from tracking.overlay import colour_of
 from tracking.plots import KINDS, Lights, PlotOptions, View
 from tracking.plots.view import GAP
 from tracking.sights import look
@@ -75,6 +77,87 @@ def test_a_part_of_the_day_that_was_not_filmed_is_pale_red_in_an_actogram(tmp_pa
         ]
         widths = [path.get_extents().width for one in drawn for path in one.get_paths()]
     assert max(widths) == pytest.approx(8, abs=0.4)
+
+
+def draw(path, kind, **options):
+    """Return a figure of a result, laid out, and where its texts lie in it (pixels)."""
+    with open_results(path) as results:
+        figure = KINDS.get(kind)(View(results, PlotOptions(**options)))
+    figure.draw_without_rendering()
+    boxes = {
+        text.get_text(): text.get_window_extent()
+        for text in figure.findobj(Text)
+        if text.get_text().strip(
+            "\N{MINUS SIGN}.0123456789"
+        )  # there are ticks beyond the axes, which are not drawn
+    }
+    return figure, boxes
+
+
+def walker(path, seconds, start=NOON + 0.3, *, interval=0.05, **options):
+    """Write a result of one animal that walks from 10 s to 14 s."""
+    times = start + np.arange(0, seconds, interval)
+    way = 9 + 20 * np.clip(times - start - 10, 0, 4)
+    return write_result(path, times, {Animal(1, 1): np.column_stack([way, way])}, **options)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "start", "width"),
+    [(20, NOON, None), (59, NOON + 43100, 60.0), (333, NOON, 60.0), (333, 0.0, None)],
+)
+def test_a_short_recording_is_a_narrow_bar_in_an_actogram_at_its_time_of_day(tmp_path, seconds, start, width):
+    figure, _ = draw(walker(tmp_path / "a.tracks.h5", seconds, start, interval=0.5), "actogram", bin=width)
+    corners = np.vstack([path.vertices for drawn in figure.axes[0].collections for path in drawn.get_paths()])
+    bar = corners[corners[:, 1] > corners[:, 1].min()]
+    hours = corners[:, 0]
+    hour = start / 3600 % 24
+    assert bar[:, 1].max() == pytest.approx(0.88)
+    assert hours.min() == pytest.approx(min(hour, 23.75), abs=0.01)
+    assert 0.05 <= hours.max() - hours.min() <= 0.26
+
+
+def test_speed_is_drawn_when_the_animal_was_that_fast(tmp_path):
+    figure, _ = draw(walker(tmp_path / "a.tracks.h5", 20), "speed")
+    speeds, edges, _ = figure.axes[0].patches[-1].get_data()
+    assert edges[0] <= 0 < edges[1]
+    assert np.isfinite(speeds[:-1]).all()  # the last window is cut short
+    middles = (edges[1:] + edges[:-1]) / 2
+    assert np.nansum(speeds * middles) / np.nansum(speeds) == pytest.approx(12, abs=0.05)
+
+
+@pytest.mark.parametrize("kind", KINDS.names())
+def test_no_text_leaves_the_picture(tmp_path, kind):
+    path = walker(
+        tmp_path / "a.tracks.h5", 20, rois=[box(1, name="whole frame")], source="a_long_name_of_a_mouse.mp4"
+    )
+    figure, boxes = draw(path, kind)
+    width, height = figure.canvas.get_width_height()
+    for text, place in boxes.items():
+        assert -1 <= place.x0 <= place.x1 <= width + 1, text
+        assert -1 <= place.y0 <= place.y1 <= height + 1, text
+
+
+def test_animals_of_a_region_have_the_colours_that_they_have_in_overlays(tmp_path):
+    times = NOON + np.arange(0, 20, 0.05)
+    ways = {Animal(1, n): np.column_stack([40 * n + 9 * np.sin(times), times * 0 + 50]) for n in (1, 2, 3)}
+    figure, _ = draw(write_result(tmp_path / "a.tracks.h5", times, ways), "page")
+    *_, position, speed = (axes for axes in figure.axes if axes.get_title())
+    wanted = ["#{2:02x}{1:02x}{0:02x}".format(*colour_of(1, n)) for n in (1, 2, 3)]
+    assert [text.get_color() for text in position.texts] == wanted
+    assert [text.get_text() for text in position.texts] == ["1", "2", "3"]
+    assert [to_hex(line.get_color()) for line in position.lines] == wanted
+    assert [to_hex(patch.get_edgecolor()) for patch in speed.patches] == wanted
+    assert not any(patch.get_fill() for patch in speed.patches)
+    assert "longer side" not in position.get_title()
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(300, False), (1200, True)])
+def test_a_recording_too_short_for_sleep_says_so(tmp_path, seconds, known):
+    _, boxes = draw(walker(tmp_path / "a.tracks.h5", seconds, interval=0.5), "sleep")
+    assert any("too short to tell: 5.0 min" in text for text in boxes) is not known
+    assert ("not known" in boxes) is not known
+    assert ("20 min" in boxes) is known
+    assert "one animal" in boxes
 
 
 def test_what_is_kept_for_a_figure_does_not_grow_with_the_frames(tmp_path):

@@ -14,6 +14,7 @@ from tracking.windows import Animal, Bins
 
 _ACTOGRAM_BIN_S, _SLEEP_BIN_S = 600.0, 1800.0
 _PANELS_PER_ROW = 5
+_NARROWEST_H = 0.25  # about two dots of a picture
 _INK = "#22303c"
 
 
@@ -40,10 +41,10 @@ def draw_actogram(view: View) -> Figure:
             axes.set_xlabel(
                 f"hour of the day ({view.results.attributes['timezone']})" if view.dated else "hour"
             )
-    figure.suptitle(
-        view.title(f"time moving in {seconds / 60:g} min; a full line is {full:.0%}")
-        + ("" if view.options.lights else "   (--lights not given)"),
-        fontsize=10,
+    view.put_title(
+        figure,
+        f"time moving in {seconds / 60:g} min; a full line is {full:.0%}",
+        "" if view.options.lights else "(--lights not given)",
     )
     return figure
 
@@ -96,14 +97,24 @@ def _put_day(axes: Axes, view: View, parts: Bins, day: int, left: float, bottom:
     today = np.flatnonzero((hours > -1e-6) & (hours < 24 - 1e-6))
     if not len(today):
         return
-    width = float(parts.starts[1] - parts.starts[0]) / 3600 if len(parts.starts) > 1 else 24.0
-    edges = left + np.append(hours[today], hours[today[-1]] + width)
+    edges = np.append(hours[today], hours[today[-1]] + parts.length / 3600)
+    filmed = (np.array([view.first, view.first + view.span]) - view.midnight) / 3600 - 24 * day
+    edges = left + _widened(np.clip(edges, *filmed))
     share = _share(parts.moving, parts.seen)[today]
     gap = np.isnan(share)
     height = 0.88 * np.minimum(share / full, 1)
     for values, colour in ((np.where(gap, np.nan, height), _INK), (np.where(gap, 0.88, np.nan), GAP)):
         top = bottom + np.append(values, values[-1])
         axes.fill_between(edges, bottom, top, step="post", color=colour, linewidth=0, zorder=2)
+
+
+def _widened(edges: Numbers) -> Numbers:
+    """Return the hours between which bars are drawn: of a short recording, so wide that they are seen."""
+    width = edges[-1] - edges[0]
+    if width >= _NARROWEST_H:
+        return edges
+    stretched = (edges - edges[0]) / width if width > 0 else np.linspace(0, 1, len(edges))
+    return np.asarray(min(edges[0], 24 - _NARROWEST_H) + _NARROWEST_H * stretched)
 
 
 def draw_sleep(view: View) -> Figure:
@@ -114,20 +125,33 @@ def draw_sleep(view: View) -> Figure:
     over, under = figure.subplots(2, 1, height_ratios=[2.2, 1.2 + 0.14 * len(animals)], sharex=True)
     start = view.midnight if view.dated else None
     parts = {a: view.motion.bins(a, seconds, start=start) for _, a, _ in animals if a in view.motion.traces}
-    shares = {animal: _sleep_share(part, view) for animal, part in parts.items()}
+    short = _too_short(view)
+    shares = {animal: _sleep_share(part, view) * (np.nan if short else 1) for animal, part in parts.items()}
     _put_mean(over, view, parts, shares, seconds)
-    totals = {animal: f"{part.asleep.sum() / 3600:.1f} h" for animal, part in parts.items()}
+    totals = {
+        animal: "not known" if short else _total(float(part.asleep.sum())) for animal, part in parts.items()
+    }
     put_raster(under, view, parts, shares, totals, label="share of the time asleep", colours="Blues")
     rule = f"immobile for {view.motion.settings.sleep_after / 60:g} min or longer"
-    figure.suptitle(
-        view.title(f"sleep: {rule}; moving is above {view.motion.moving_above:.2g} px/s"), fontsize=10
-    )
+    view.put_title(figure, f"sleep: {rule}; moving is above {view.motion.moving_above:.2g} px/s", short)
     return figure
+
+
+def _too_short(view: View) -> str:
+    """Return what to say where no animal can have slept in so short a recording, else nothing."""
+    filmed, least = float(view.motion.lengths.sum()), view.motion.settings.sleep_after
+    if filmed > least or any(view.motion.sleep(animal) for animal in view.motion.animals):
+        return ""
+    return f"the recording is too short to tell: {filmed / 60:.1f} min"
+
+
+def _total(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
 
 
 def _sleep_share(part: Bins, view: View) -> Numbers:
     """Return the share of the time asleep; NaN where less than half of the time is known."""
-    known = part.seen >= 0.5 * (part.starts[1] - part.starts[0] if len(part.starts) > 1 else view.span)
+    known = part.seen >= 0.5 * min(part.length, view.span)
     edge = part.seen >= 0.9 * part.seconds  # the first and the last part are cut short
     return np.where(known | edge, _share(part.asleep, part.seen), np.nan)
 
@@ -150,5 +174,9 @@ def _put_mean(
     view.shade(axes)
     axes.set_ylim(0, 1.03 * seconds / 60)
     axes.set_ylabel(f"min in {seconds / 60:g} min")
-    axes.set_title(f"mean of {len(shares)} animals, and its standard error", fontsize=8)
+    axes.set_title(_who(len(shares)), fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _who(count: int) -> str:
+    return "one animal" if count == 1 else f"mean of {count} animals, and its standard error"

@@ -23,11 +23,9 @@ def draw_page(view: View) -> Figure:
     frames, traces = view.motion.total_frames, view.motion.traces.values()
     seen = sum(int(trace.found.sum(dtype=np.int64)) for trace in traces)
     most = max(1, frames * len(view.animals()))
-    figure.suptitle(
-        view.title(
-            f"{view.results.attributes['tracker']}   {frames} frames, {len(rois)} "
-            f"region{'s' if len(rois) > 1 else ''}, found in {seen / most:.1%}"
-        ),
-        fontsize=10,
+    view.put_title(
+        figure,
+        str(view.results.attributes["tracker"]),
+        f"{frames} frames, {len(rois)} region{'s' if len(rois) > 1 else ''}, found in {seen / most:.1%}",
     )
     return figure

@@ -35,7 +35,7 @@ def draw_detection(view: View) -> Figure:
         colours="viridis",
     )
     _mark_gaps(axes, view)
-    figure.suptitle(view.title("detection"), fontsize=10)
+    view.put_title(figure, "detection")
     return figure
 
 
@@ -58,7 +58,7 @@ def put_raster(
     axes.set_facecolor(GAP)
     if shares:
         starts = next(iter(parts.values())).starts
-        width = starts[1] - starts[0] if len(starts) > 1 else view.span
+        width = next(iter(parts.values())).length
         nothing = np.full(len(starts), np.nan)
         table = np.stack([shares.get(animal, nothing) for _, animal, _ in animals])
         left = (starts[0] - view.first) / scale

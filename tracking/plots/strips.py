@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpecFromSubplotSpec
+from matplotlib.patheffects import withStroke
 
 from tracking.motion import Numbers
 from tracking.plots.view import View, colours_of, new_figure
@@ -38,7 +39,7 @@ def _columns(view: View, kinds: Sequence[str], what: str) -> Figure:
     for column in range(columns):
         part = rois[column * STRIPS_PER_COLUMN : (column + 1) * STRIPS_PER_COLUMN]
         put_strips(figure, grid[column].subgridspec(len(part), len(kinds), wspace=0.06), part, view, kinds)
-    figure.suptitle(view.title(what), fontsize=10)
+    view.put_title(figure, what)
     return figure
 
 
@@ -67,6 +68,7 @@ def put_strips(
                 axes.set_title(_title(view, kind, rois), fontsize=8)
             if column == 0:
                 axes.set_ylabel(roi.label, rotation=0, ha="right", va="center", fontweight="bold")
+                _name(axes, animals)
             if column == len(kinds) - 1:
                 share = f"{_found(view, animals):.0%}" if animals else "never\nfound"
                 axes.annotate(share, (1.01, 0.5), xycoords="axes fraction", fontsize=7, va="center")
@@ -75,11 +77,29 @@ def put_strips(
 def _title(view: View, kind: str, rois: Sequence[ROI]) -> str:
     if kind == "speed":
         return f"speed over {view.motion.window:g} s ({view.length[0]}/s), and share of frames found"
-    shown = {name for roi in rois for name, _ in _axes_to_show(roi)}
-    alone = all(_alone(view, roi) for roi in rois)
-    names = [f"{name} {colour}" for name, colour in (("x", "blue"), ("y", "green")) if name in shown]
-    what = ", ".join(names) if alone else "a colour for each animal, along the longer side"
-    return f"position in the region (px): {what}"
+    if all(_alone(view, roi) for roi in rois):
+        shown = {name for roi in rois for name, _ in _axes_to_show(roi)}
+        names = [f"{name} {colour}" for name, colour in (("x", "blue"), ("y", "green")) if name in shown]
+        return f"position in the region (px): {', '.join(names)}"
+    first = sorted({_axes_to_show(roi)[0][0] for roi in rois})
+    return f"{' or '.join(first)} in the region (px): a colour for each animal"
+
+
+def _name(axes: Axes, animals: Sequence[Animal]) -> None:
+    """Write the identities of several animals in their colours."""
+    for place, (animal, colour) in enumerate(colours_of(animals).items() if len(animals) > 1 else ()):
+        axes.annotate(
+            str(animal.identity),
+            (0, 1),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            xytext=(3 + 11 * place, 0),
+            va="center",
+            color=colour,
+            fontsize=7,
+            fontweight="bold",
+            path_effects=[withStroke(linewidth=1.5, foreground="white")],
+        )
 
 
 def _alone(view: View, roi: ROI) -> bool:
@@ -109,15 +129,20 @@ def _put_speed(axes: Axes, view: View, animals: Sequence[Animal], fastest: float
     _, factor = view.length
     wheel = colours_of(animals)
     for animal in animals:
-        times, mean, most = _speeds(view, animal)
-        drawn = _SPEED if len(animals) == 1 else wheel[animal]
-        axes.fill_between(times, 0, most * factor, color=drawn, alpha=0.35, linewidth=0, step="mid")
-        axes.fill_between(times, 0, mean * factor, color=drawn, alpha=0.8, linewidth=0, step="mid")
+        edges, mean, most = _speeds(view, animal)
+        if len(animals) > 1:  # surfaces would cover each other
+            axes.stairs(mean * factor, edges, color=wheel[animal], linewidth=0.8, baseline=None)
+            continue
+        for speeds, alpha in ((most, 0.35), (mean, 0.8)):
+            axes.stairs(speeds * factor, edges, color=_SPEED, alpha=alpha, linewidth=0, fill=True)
     axes.set_ylim(0, fastest * factor)
 
 
 def _speeds(view: View, animal: Animal) -> tuple[Numbers, Numbers, Numbers]:
-    """Return times in the unit of the axis, mean and highest speed then in pixels per second, NaN in gaps."""
+    """Return edges of parts of the recording, in the unit of the axis, and mean and highest speed in each.
+
+    Edges have shape (parts + 1,), speeds (parts,), pixels per second; NaN in gaps.
+    """
     clock, steps = view.motion.clock, view.motion.traces[animal].steps
     size = max(1, -(-len(steps) // _BINS))
     firsts = np.arange(0, len(steps), size)
@@ -127,9 +152,12 @@ def _speeds(view: View, animal: Animal) -> tuple[Numbers, Numbers, Numbers]:
     most = np.maximum.reduceat(np.where(known, steps, 0), firsts)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(count > 0, sums / count, np.nan) / clock.window
-    middles = clock.start - clock.first + (firsts + size / 2) * clock.window
-    times = np.asarray(middles / view.unit[1], np.float64)
-    return times, mean, np.where(count > 0, most, np.nan) / clock.window
+    edges = clock.start - clock.first + np.append(firsts, len(steps)) * clock.window
+    return (
+        np.asarray(edges / view.unit[1], np.float64),
+        mean,
+        np.where(count > 0, most, np.nan) / clock.window,
+    )
 
 
 def _fastest(view: View) -> float:

@@ -16,7 +16,7 @@ def draw_tracks(view: View) -> Figure:
     """Return a figure of all tracks, coloured by time."""
     figure = _framed(view)
     put_tracks(figure.add_subplot(), view)
-    figure.suptitle(view.title("tracks"), fontsize=10)
+    view.put_title(figure, "tracks")
     return figure
 
 
@@ -38,7 +38,7 @@ def draw_heatmap(view: View) -> Figure:
     )
     what = f"share of all points in {view.sights.cell} x {view.sights.cell} px"
     figure.colorbar(image, ax=axes, orientation="horizontal", shrink=0.6, aspect=40, label=what)
-    figure.suptitle(view.title("places"), fontsize=10)
+    view.put_title(figure, "places")
     return figure
 
 
@@ -55,10 +55,8 @@ def put_tracks(axes: Axes, view: View) -> None:
         axes.add_collection(drawn)
         axes.plot(*sight.track[1:, -1:], ".", color=RED, markersize=4)
     colours = mpl.cm.ScalarMappable(Normalize(0, view.span / scale), _TIME_COLOURS)
-    below = axes.inset_axes((0.2, -0.12, 0.6, 0.018))
-    axes.figure.colorbar(
-        colours, cax=below, orientation="horizontal", label=f"time ({unit}); red: last place"
-    )
+    what = f"time ({unit}); red: last place"
+    axes.figure.colorbar(colours, ax=axes, orientation="horizontal", shrink=0.6, aspect=40, label=what)
 
 
 def _framed(view: View) -> Figure:

@@ -2,6 +2,7 @@
 
 import math
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,6 +18,7 @@ from matplotlib.patheffects import withStroke
 
 from tracking.errors import SettingsError
 from tracking.motion import MotionSettings, Numbers
+from tracking.overlay import colour_of
 from tracking.results import Results
 from tracking.roi import ROI
 from tracking.sights import Sights, look
@@ -29,7 +30,7 @@ GAP = "#f3d9d2"
 GREEN, RED = "#58d68d", "#e74c3c"
 
 _RELATIVE_BELOW = 1e8  # times before 1973 count from the start of a video
-_FEWEST_SHARED = 8
+_TITLE_POINTS, _LETTERS_PER_INCH = 10, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +196,18 @@ class View:
                 zorder=0,
             )
 
-    def title(self, what: str) -> str:
-        """Return a title that says of which recording it is."""
+    def put_title(self, figure: Figure, *what: str) -> None:
+        """Write above a figure of which recording it is, and what it shows, in lines that fit."""
         about = self.results.attributes
-        state = "" if about["state"] == "complete" else f"   ({about['state']})"
-        return f"{Path(about['source']).name}   {what}{state}"
+        state = "" if about["state"] == "complete" else f"({about['state']})"
+        room = int(_LETTERS_PER_INCH * figure.get_figwidth())
+        lines: list[str] = []
+        for part in filter(None, (Path(about["source"]).name, *what, state)):
+            if lines and len(lines[-1]) + 3 + len(part) <= room:
+                lines[-1] += f"   {part}"
+            else:
+                lines += textwrap.wrap(part, room)
+        figure.suptitle("\n".join(lines), fontsize=_TITLE_POINTS)
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -235,9 +243,9 @@ def draw_regions(axes: Axes, results: Results, *, label: bool = True) -> None:
 
 
 def colours_of(animals: Sequence[Animal]) -> dict[Animal, str]:
-    """Return a colour for each animal, by its identity."""
-    wheel = mpl.color_sequences["tab10"]
-    return {animal: mpl.colors.to_hex(wheel[(animal.identity - 1) % len(wheel)]) for animal in animals}
+    """Return the colour of each animal, as in overlays."""
+    shades = {animal: colour_of(animal.roi, animal.identity) for animal in animals}
+    return {animal: f"#{red:02x}{green:02x}{blue:02x}" for animal, (blue, green, red) in shades.items()}
 
 
 def gaps_of(clock_frames: Numbers, seen: Numbers) -> Numbers:
