@@ -2,7 +2,15 @@
 
 from tracking.background import median_image
 from tracking.cluster import DaskWorkers, open_scheduler, open_slurm, slurm_script
-from tracking.compare import Agreement, Comparison, ResultSide, TruthSide, compare, read_truth
+from tracking.compare import (
+    Agreement,
+    Comparison,
+    ResultSide,
+    TruthSide,
+    check_same_recording,
+    compare,
+    read_truth,
+)
 from tracking.correct import Correction, find_frames, join_identities, split_identity, swap_identities
 from tracking.errors import (
     ClusterError,
@@ -11,6 +19,7 @@ from tracking.errors import (
     EmptyRecordingError,
     ImportFileError,
     LayoutError,
+    RecordingMismatchError,
     RegionError,
     ResultExistsError,
     ResultFileError,
@@ -82,6 +91,7 @@ __all__ = [
     "Points",
     "Problem",
     "Realignment",
+    "RecordingMismatchError",
     "RegionError",
     "Regions",
     "ResultExistsError",
@@ -108,6 +118,7 @@ __all__ = [
     "WorkerDiedError",
     "Workforce",
     "check_regions",
+    "check_same_recording",
     "circle_through",
     "compare",
     "describe_settings",
