@@ -1,7 +1,6 @@
 """Track stores, videos, or what a camera films just now."""
 
 import glob
-import statistics
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ from rich.table import Table
 
 from hardware import HardwareError
 from imgstore import ImgstoreError
-from tools.console import err, json_text, out, parse_pairs, show, stage_bars
+from tools.console import err, json_text, out, parse_pairs, show, stage_bars, times_text
 from tools.live_frames import feed_frames
 from tools.options import Json
 from tools.record_run import terminated
@@ -28,11 +27,13 @@ from tracking import (
     TrackPlan,
     Workforce,
     load_settings,
+    mean_share,
     open_scheduler,
     open_slurm,
     plan_like,
     resume,
     retrack,
+    share_text,
     slurm_script,
     track_live,
 )
@@ -324,7 +325,7 @@ def _facts(done: Retracked) -> dict[str, object]:
         "missing": summary.missing,
         "realigned": summary.realigned,
         "points": summary.points,
-        "found": statistics.fmean(summary.found.values()) if summary.found else 0.0,
+        "found": mean_share(summary.found),
         "found_by_region": summary.found,
         "state": "stopped" if summary.stopped else "complete",
     }
@@ -351,30 +352,33 @@ def _row(outcome: _Outcome) -> tuple[str, ...]:
         outcome.source,
         outcome.state,
         f"{facts['frames']}",
-        f"{facts['found']:.1%}",
+        share_text(mean_share(outcome.done.summary.found)),
         f"{facts['result']}",
     )
 
 
 def _readable(facts: dict[str, object]) -> dict[str, object]:
     by_region: dict[int, float] = dict(facts["found_by_region"])  # type: ignore[call-overload]  # it is one
-    poor = [f"{number} ({share:.0%})" for number, share in by_region.items() if 0 < share < 0.9]
+    poor = [f"{number} ({share_text(found, 0)})" for number, found in by_region.items() if 0 < found < 0.9]
     never = [f"{number}" for number, share in by_region.items() if share == 0]
     readable = {
         "result": facts["result"],
         "regions": facts["regions"],
         "found": f"{facts['points']} positions in {facts['frames']} frames; an animal in "
-        f"{facts['found']:.1%} of them, on average over regions",
+        f"{share_text(mean_share(by_region))} of them, on average over regions",
         "often missed": f"in region {', '.join(poor)}" if poor else "in no region",
     }
-    if facts["realigned"]:
-        readable["realigned"] = f"{facts['realigned']} times; the events say when, and by how much"
+    realigned = int(str(facts["realigned"]))
+    if realigned:
+        readable["realigned"] = f"{times_text(realigned)}; `ethostore info` says when, and by how much"
     if notes := facts["notes"]:
         readable["note"] = "; ".join(notes)  # type: ignore[arg-type]  # texts
     if never:
         readable["never found"] = f"in region {', '.join(never)}"
     if facts["missing"]:
-        readable["missing"] = f"{facts['missing']} frames that the camera counted; the events say which"
+        readable["missing"] = (
+            f"{facts['missing']} frames that the camera counted; `ethostore info` says which"
+        )
     if facts["unread"]:
-        readable["broken"] = f"{facts['unread']} frames, which could not be read; the events say which"
+        readable["broken"] = f"{facts['unread']} frames, which could not be read; `ethostore info` says which"
     return readable

@@ -47,6 +47,7 @@ from tracking.results import Event, Results, ResultWriter, RunInfo, open_results
 from tracking.retrack import Retracked, resume, retrack
 from tracking.roi import ROI, Part
 from tracking.score import Score, score
+from tracking.seen import Seen, count_seen, mean_share, share_text
 from tracking.settings import Setting, describe_settings, dump_settings, load_settings
 from tracking.summary import AnimalSummary, Summary, summarize
 from tracking.targets import find_targets
@@ -102,6 +103,7 @@ __all__ = [
     "Retracked",
     "RunInfo",
     "Score",
+    "Seen",
     "Setting",
     "SettingsError",
     "SplitTracker",
@@ -121,6 +123,7 @@ __all__ = [
     "check_same_recording",
     "circle_through",
     "compare",
+    "count_seen",
     "describe_settings",
     "draw",
     "draw_regions",
@@ -133,6 +136,7 @@ __all__ = [
     "import_tracks",
     "join_identities",
     "load_settings",
+    "mean_share",
     "measure",
     "median_image",
     "open_layout",
@@ -148,6 +152,7 @@ __all__ = [
     "retrack",
     "save_overlay",
     "score",
+    "share_text",
     "slurm_script",
     "split_identity",
     "summarize",

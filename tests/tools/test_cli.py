@@ -21,6 +21,7 @@ import tracking
 from tests.conftest import ROOT
 from tests.imgstore.test_video import write_video
 from tests.tools.commands import run
+from tests.tracking.made_results import write_result as write_known
 from tests.tracking.test_correct import write as write_result
 from tracking.plots import KINDS
 
@@ -169,6 +170,23 @@ def test_videos_and_results_are_described_too(demo, tmp_path):
     video = next(Path(demo["files"]["store"]).glob("000000.mkv"))
     facts = json.loads(ethostore("info", video, "--json", cwd=tmp_path).stdout)
     assert (facts["frames"], facts["rate_hz"]) == (200, pytest.approx(20, rel=0.2))
+
+
+def test_of_a_result_it_is_said_what_happened_and_how_often_animals_were_seen(tmp_path):
+    times = 1.7e9 + np.arange(0, 100, 0.1)
+    ways = {animal: np.full((1000, 2), 10.0) for animal in ((1, 1), (1, 2), (2, 1), (2, 2), (2, 3))}
+    for identity in (1, 2, 3):
+        ways[2, identity][0] = np.nan
+    write_known(tmp_path / "a.tracks.h5", times, ways)
+    ethostore("tracks", "swap", "a.tracks.h5", 1, 2, "--roi", 1, "--from", 5, "--by", "index", cwd=tmp_path)
+    facts = json.loads(ethostore("info", "a.tracks.h5", "--json", cwd=tmp_path).stdout)
+    assert facts["found"] == pytest.approx(0.9995)
+    (event,) = facts["events"]
+    assert (event["time"], event["kind"]) == ("2023-11-14T22:13:20.500000+00:00", "identities-swapped")
+    assert (event["roi"], event["detail"]["first_index"]) == (1, 5)
+    said = " ".join(ethostore("info", "a.tracks.h5", cwd=tmp_path).stdout.split())
+    assert "events 1: identities-swapped at 2023-11-14T22:13:20.500000+00:00 (region 1, identities" in said
+    assert "found 99.9% of the frames" in said
 
 
 def test_of_several_stores_offset_drift_and_common_frames_are_said(make_store, tmp_path):
