@@ -16,9 +16,11 @@ from tools.layout_edit import change_by_options, edit_as_text, parse_changes
 from tools.options import Json
 from tracking import (
     LAYOUTS,
+    LayoutError,
     LayoutFile,
     Problem,
     Regions,
+    allow_outside,
     check_regions,
     draw_regions,
     find_regions,
@@ -106,13 +108,19 @@ def check(
     Without SOURCE only the file is looked at; a layout that finds its regions in a picture needs one. Exits
     with 1 if something is wrong.
     """
+    layout = open_layout(file)
+    path = Path(file).expanduser()
+    if source is None and (imgstore.is_picture(path) or not path.is_file()):
+        raise LayoutError(
+            f"the layout {file} finds its regions in a picture, and there is none; give a recording or a "
+            f"picture: ethostore layout check {file} SOURCE"
+        )
     if source is None:
-        open_layout(file)  # a layout of any kind; its settings are in range
-        regions, shape = LayoutFile.read(Path(file).expanduser()).regions()
+        regions, shape = LayoutFile.read(path).regions()
     else:
         image = _look(source)
         shape = image.shape
-        regions = find_regions(open_layout(file), image)
+        regions = find_regions(allow_outside(layout), image)
     problems = check_regions(regions.rois, shape)
     listed = [
         {"kind": problem.kind, "regions": problem.regions, "text": problem.text} for problem in problems

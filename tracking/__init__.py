@@ -30,7 +30,7 @@ from tracking.errors import (
 )
 from tracking.export import EXPORTERS, Export, export
 from tracking.importing import IMPORTERS, ImportedTracks, import_tracks
-from tracking.layouts import LAYOUTS, Layout, Regions, open_layout
+from tracking.layouts import LAYOUTS, Layout, Regions, allow_outside, open_layout
 from tracking.layouts.check import Problem, check_regions
 from tracking.layouts.finding import draw_regions, find_regions
 from tracking.layouts.written import LayoutFile
@@ -119,6 +119,7 @@ __all__ = [
     "TruthSide",
     "WorkerDiedError",
     "Workforce",
+    "allow_outside",
     "check_regions",
     "check_same_recording",
     "circle_through",
