@@ -534,6 +534,7 @@ def test_errors_say_in_one_line_what_to_do_and_leave_nothing(demo, tmp_path):
     for arguments, says in (
         (("info", "nowhere"), "nowhere does not exist"),
         (("info", "folder"), "not a store: it has no metadata.yaml"),
+        (("import", "nothere.mp4", "z.store"), "nothere.mp4 does not exist; give a video"),
         (("info", "text.mp4"), "cannot be read as video"),
         (("frame", "text.mp4", "a.png", "--index", 0), "cannot be read as video"),
         (("frame", store, "a.png", "--index", 200), "holds 200 frames"),
