@@ -211,7 +211,8 @@ def _lost_lines(facts: dict[str, Any]) -> dict[str, str]:
     lines = {f"lost, {cause}": _gaps_text(causes[cause]) for cause in sorted(causes)}
     if facts["unsaved"]:
         lines["not saved"] = f"{_gaps_text(facts['unsaved'])}; saving was stopped"
-    return lines if causes else {"lost": "none", **lines}
+    none = "none that is known" if facts["problems"] else "none"
+    return lines if causes else {"lost": none, **lines}
 
 
 def _gaps_text(gaps: list[dict[str, Any]]) -> str:
@@ -272,9 +273,10 @@ def _chunk_text(facts: dict[str, Any]) -> str:
 def _readable(facts: dict[str, Any]) -> dict[str, object]:
     rows, columns, *channels = facts["shape"]
     rate = f"{facts['rate_hz']:.4g} frames/s" if facts["rate_hz"] else "unknown"
+    has_problems = bool(facts["problems"])
     lines = {
         "store": facts["store"],
-        "state": facts["state"],
+        "state": facts["state"] + ", but without what is missing or broken, see problems" * has_problems,
         "format": f"{facts['format']}, {'lossless' if facts['lossless'] else 'lossy'}",
         "frames": f"{facts['frames']}, {columns}x{rows} {'colour' if channels else 'grey'} {facts['dtype']}",
         "numbers": f"{facts['first_number']} to {facts['last_number']}, {facts['missing_numbers']} missing",

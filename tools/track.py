@@ -43,6 +43,7 @@ _LIVE_TRACKER = "adaptive"
 _FEED_WAIT_S = 3.0
 _SLURM_JOBS = 4
 _STOPPED = 130
+_MOST_PROBLEMS = 3  # that are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +325,8 @@ def _facts(done: Retracked) -> dict[str, object]:
         "unread": summary.unread,
         "missing": summary.missing,
         "realigned": summary.realigned,
+        "problems": list(done.problems),
+        "shift": round(done.shift, 2),
         "points": summary.points,
         "found": mean_share(summary.found),
         "found_by_region": summary.found,
@@ -371,6 +374,12 @@ def _readable(facts: dict[str, object]) -> dict[str, object]:
     realigned = int(str(facts["realigned"]))
     if realigned:
         readable["realigned"] = f"{times_text(realigned)}; `ethostore info` says when, and by how much"
+    if shift := facts["shift"]:
+        readable["moved"] = (
+            f"the camera seems to have moved by {shift:.1f} px from start to end; --realign follows it"
+        )
+    if problems := facts["problems"]:
+        readable["problems"] = _problems_text(problems)  # type: ignore[arg-type]  # texts
     if notes := facts["notes"]:
         readable["note"] = "; ".join(notes)  # type: ignore[arg-type]  # texts
     if never:
@@ -382,3 +391,10 @@ def _readable(facts: dict[str, object]) -> dict[str, object]:
     if facts["unread"]:
         readable["broken"] = f"{facts['unread']} frames, which could not be read; `ethostore info` says which"
     return readable
+
+
+def _problems_text(problems: list[str]) -> str:
+    """Return what is missing or broken in a recording; some of it, if it is much."""
+    more = len(problems) - _MOST_PROBLEMS
+    rest = f"; and {more} more, see `ethostore info`" if more > 0 else ""
+    return "; ".join(problems[:_MOST_PROBLEMS]) + rest

@@ -189,6 +189,17 @@ def test_of_a_result_it_is_said_what_happened_and_how_often_animals_were_seen(tm
     assert "found 99.9% of the frames" in said
 
 
+def test_a_store_without_some_of_its_chunks_says_so_before_all_else(make_store, tmp_path):
+    make_store(name="a", format="h264/mkv", numbers=list(range(70)), chunksize=10)
+    for chunk in (1, 3, 4, 6):
+        (tmp_path / "a" / f"{chunk:06d}.mkv").unlink()
+    said = " ".join(ethostore("info", "a", cwd=tmp_path).stdout.split())
+    assert "state complete, but without what is missing or broken, see problems" in said
+    said = " ".join(ethostore("track", "a", "--out", "a.tracks.h5", cwd=tmp_path).stdout.split())
+    assert "000001" in said
+    assert "; and 1 more, see `ethostore info`" in said
+
+
 def test_of_several_stores_offset_drift_and_common_frames_are_said(make_store, tmp_path):
     times = [1000.0 + n / 25 for n in range(40)]
     make_store(name="left", numbers=list(range(40)), times=times)
