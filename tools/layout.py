@@ -65,7 +65,7 @@ def find(
     for path in (out, picture):
         _check_free(path, force=force)
     image = _look(source)
-    regions = find_regions(open_layout(name), image, (out or picture or Path()).parent)
+    regions = find_regions(open_layout(name), image, (out or picture or Path()).parent / source.stem)
     if out is not None:
         LayoutFile.of(regions, image.shape).save(out)
     if picture is not None:
@@ -89,7 +89,7 @@ def show_(
     """
     _check_free(out, force=force)
     image = _look(source)
-    regions = find_regions(open_layout(name), image, out.parent)
+    regions = find_regions(open_layout(name), image, out.parent / source.stem)
     _write_picture(out, draw_regions(image, regions))
     show({"picture": str(out), **_facts(regions)}, as_json=as_json)
     _tell(check_regions(regions.rois, image.shape))
@@ -187,7 +187,7 @@ def draw(
     """
     _check_free(out, force=force)
     image = _look(source)
-    begin = find_regions(open_layout(start), image, out.parent) if start else Regions([])
+    begin = find_regions(open_layout(start), image, out.parent / source.stem) if start else Regions([])
     drawn = draw_by_hand(image, begin)
     if drawn is None:
         err.print("nothing was written")

@@ -110,7 +110,9 @@ def retrack(
             raise EmptyRecordingError("; ".join([f"{source} holds no frames to track", *problems]))
         run = _Run(frames, len(learnt), running, follow, workforce or LocalWorkers(workers), stop, progress)
         more: More = "appended" if follow else "none"
-        prepared = prepare(wanted, running, learnt, path.parent, more=more, progress=progress)
+        prepared = prepare(
+            wanted, running, learnt, path.parent / Path(source).stem, more=more, progress=progress
+        )
         regions = prepared.regions
         info = _info(source, frames, wanted, dict(running.settings), learnt, regions)
         with (
@@ -171,7 +173,7 @@ def resume(
         _check_same(path, said, frames, count)
         run = _Run(frames, len(learnt), running, follow, workforce or LocalWorkers(workers), stop, progress)
         more: More = "appended" if follow else "none"
-        prepared = prepare(plan, running, learnt, path.parent, more=more, progress=progress)
+        prepared = prepare(plan, running, learnt, path.parent / path.stem, more=more, progress=progress)
         with ResultWriter.resume(path) as results:
             summary = run.track(results, prepared, path)
     return Retracked(path, regions, summary)

@@ -65,9 +65,15 @@ def test_regions_that_are_not_found_leave_a_picture_beside_the_result(dishes, tm
     fails(
         *("track", dishes, "--layout", "circles:7", "--out", "a.tracks.h5"),
         cwd=tmp_path,
-        says=r"7 dishes were not found.*drawn in \S*regions_not_found_\w+\.png",
+        says=r"7 dishes were not found.*drawn in \S*dishes_regions_not_found\.png",
     )
-    assert [path.suffix for path in tmp_path.iterdir() if path.is_file()] == [".png"]
+    fails(
+        *("layout", "find", dishes, "--layout", "circles:7"),
+        cwd=tmp_path,
+        says=r"7 dishes were not found.*drawn in dishes_regions_not_found_2\.png",
+    )
+    names = sorted(path.name for path in tmp_path.iterdir() if path.is_file())
+    assert names == ["dishes_regions_not_found.png", "dishes_regions_not_found_2.png"]
 
 
 def test_a_layout_is_edited_as_text_and_stays_if_it_is_none_any_more(tmp_path):
