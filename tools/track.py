@@ -120,7 +120,7 @@ def track(
         typer.Option(
             "--realign/--no-realign",
             help="Move the regions, which are those of the beginning, when the camera or the arena is "
-            "knocked; the events say when and by how much.",
+            "knocked; `ethostore info` of the result says when and by how much.",
             show_default="no-realign",
         ),
     ] = None,
