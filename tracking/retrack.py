@@ -120,7 +120,8 @@ def retrack(
             ResultWriter(place, replace(info, followed=follow), regions.rois, regions.targets) as results,
         ):
             summary = run.track(results, prepared, path)
-        shift = 0.0 if wanted.realign or follow else shift_at_end(learnt)
+        known = wanted.realign or follow or summary.stopped  # or nobody waits to hear it
+        shift = 0.0 if known else shift_at_end(learnt)
         return Retracked(path, regions, summary, _problems_of(frames), shift)
 
 
