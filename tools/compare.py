@@ -12,8 +12,8 @@ from rich.table import Table
 import imgstore
 import tracking
 from imgstore import FrameSequence
+from tools.console import err, show, show_table
 from tools.console import out as console
-from tools.console import show, show_table
 from tools.options import Json
 from tracking import Agreement, Comparison, Results, ResultSide
 
@@ -78,6 +78,8 @@ def _compare_all(
 ) -> list[Comparison]:
     sides = [ResultSide(one) for one in results]
     if truth is None:
+        if doubt := tracking.check_same_recording(*results):
+            err.print(f"note: {doubt}", markup=False)
         return [tracking.compare(sides[0], sides[1], radius=radius)]
     known = tracking.read_truth(truth, first_frame=first_frame)
     return [tracking.compare(side, known, radius=radius) for side in sides]

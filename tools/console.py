@@ -149,6 +149,11 @@ def size_text(count: float) -> str:
     return f"{count:.3g} TB"
 
 
+def times_text(count: int) -> str:
+    """Return how often something happened as people read it: once, 3 times."""
+    return "once" if count == 1 else f"{count} times"
+
+
 def duration_text(seconds: float) -> str:
     """Return a duration as people read it: 1:02:03.4, or 12.3 s below a minute."""
     if seconds < 60:

@@ -1,7 +1,9 @@
 """Say what a store, a video or a result holds."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import typer
@@ -16,6 +18,7 @@ from tools.options import Json
 _MOST_SHOWN = 5
 _LONGEST_DETAIL = 60  # characters
 _LONGEST_STEP_S = 1e12
+_RELATIVE_BELOW_S = 1e8  # times below are seconds since the start of a video
 _TOLD_APART = ("gap", "clock_step")  # kinds of events that have lines of their own
 
 
@@ -41,7 +44,8 @@ def info(
         return
     path = recordings[0]
     if path.is_file() and path.suffix == ".h5":
-        show(_result_facts(path), as_json=as_json)
+        facts = _result_facts(path)
+        show(facts if as_json else _readable_result(facts), as_json=as_json)
     elif path.is_file() and path.suffix not in (".yaml", ".yml"):
         show(_video_facts(path), as_json=as_json)
     else:
@@ -64,22 +68,48 @@ def _video_facts(path: Path) -> dict[str, object]:
         }
 
 
-def _result_facts(path: Path) -> dict[str, object]:
+def _result_facts(path: Path) -> dict[str, Any]:
     with tracking.open_results(path) as results:
         said = results.attributes
-        frames, found = len(results.frames), len(results.points)
+        seen = tracking.count_seen(results)
+        zone = ZoneInfo(said["timezone"])
         return {
             "result": str(path),
             "state": said["state"],
             "source": said["source"],
             "tracker": said["tracker"],
             "regions": len(results.rois),
-            "frames": frames,
-            "positions": found,
-            "found": round(found / (frames * len(results.rois)), 4) if frames and results.rois else None,
+            "frames": results.count("frames"),
+            "positions": seen.points,
+            "found": tracking.mean_share(seen.found),
             "created": said["created_utc"],
             "settings": said["settings"],
+            "events": [
+                {
+                    "time": _result_time(event.time, zone),
+                    "kind": event.kind,
+                    "roi": event.roi,
+                    "detail": dict(event.detail),
+                }
+                for event in results.events
+            ],
         }
+
+
+def _readable_result(facts: dict[str, Any]) -> dict[str, object]:
+    events = [
+        event | {"detail": ({"region": event["roi"]} if event["roi"] else {}) | event["detail"]}
+        for event in facts["events"]
+    ]
+    found = f"{tracking.share_text(facts['found'])} of the frames, on average over regions"
+    return facts | {"found": found, "events": "none"} | _event_lines(events)
+
+
+def _result_time(time: float, zone: ZoneInfo) -> str:
+    """Return when an event was, as a date, or in seconds in a video that knows no date."""
+    if not time >= _RELATIVE_BELOW_S:  # or it is not known
+        return f"{time:.3f} s"
+    return datetime.fromtimestamp(time, zone).isoformat()
 
 
 def summarize(reader: StoreReader) -> dict[str, Any]:
@@ -181,7 +211,8 @@ def _lost_lines(facts: dict[str, Any]) -> dict[str, str]:
     lines = {f"lost, {cause}": _gaps_text(causes[cause]) for cause in sorted(causes)}
     if facts["unsaved"]:
         lines["not saved"] = f"{_gaps_text(facts['unsaved'])}; saving was stopped"
-    return lines if causes else {"lost": "none", **lines}
+    none = "none that is known" if facts["problems"] else "none"
+    return lines if causes else {"lost": none, **lines}
 
 
 def _gaps_text(gaps: list[dict[str, Any]]) -> str:
@@ -242,9 +273,10 @@ def _chunk_text(facts: dict[str, Any]) -> str:
 def _readable(facts: dict[str, Any]) -> dict[str, object]:
     rows, columns, *channels = facts["shape"]
     rate = f"{facts['rate_hz']:.4g} frames/s" if facts["rate_hz"] else "unknown"
+    has_problems = bool(facts["problems"])
     lines = {
         "store": facts["store"],
-        "state": facts["state"],
+        "state": facts["state"] + ", but without what is missing or broken, see problems" * has_problems,
         "format": f"{facts['format']}, {'lossless' if facts['lossless'] else 'lossy'}",
         "frames": f"{facts['frames']}, {columns}x{rows} {'colour' if channels else 'grey'} {facts['dtype']}",
         "numbers": f"{facts['first_number']} to {facts['last_number']}, {facts['missing_numbers']} missing",

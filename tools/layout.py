@@ -16,9 +16,11 @@ from tools.layout_edit import change_by_options, edit_as_text, parse_changes
 from tools.options import Json
 from tracking import (
     LAYOUTS,
+    LayoutError,
     LayoutFile,
     Problem,
     Regions,
+    allow_outside,
     check_regions,
     draw_regions,
     find_regions,
@@ -63,7 +65,7 @@ def find(
     for path in (out, picture):
         _check_free(path, force=force)
     image = _look(source)
-    regions = find_regions(open_layout(name), image, (out or picture or Path()).parent)
+    regions = find_regions(open_layout(name), image, (out or picture or Path()).parent / source.stem)
     if out is not None:
         LayoutFile.of(regions, image.shape).save(out)
     if picture is not None:
@@ -87,7 +89,7 @@ def show_(
     """
     _check_free(out, force=force)
     image = _look(source)
-    regions = find_regions(open_layout(name), image, out.parent)
+    regions = find_regions(open_layout(name), image, out.parent / source.stem)
     _write_picture(out, draw_regions(image, regions))
     show({"picture": str(out), **_facts(regions)}, as_json=as_json)
     _tell(check_regions(regions.rois, image.shape))
@@ -106,13 +108,19 @@ def check(
     Without SOURCE only the file is looked at; a layout that finds its regions in a picture needs one. Exits
     with 1 if something is wrong.
     """
+    layout = open_layout(file)
+    path = Path(file).expanduser()
+    if source is None and (imgstore.is_picture(path) or not path.is_file()):
+        raise LayoutError(
+            f"the layout {file} finds its regions in a picture, and there is none; give a recording or a "
+            f"picture: ethostore layout check {file} SOURCE"
+        )
     if source is None:
-        open_layout(file)  # a layout of any kind; its settings are in range
-        regions, shape = LayoutFile.read(Path(file).expanduser()).regions()
+        regions, shape = LayoutFile.read(path).regions()
     else:
         image = _look(source)
         shape = image.shape
-        regions = find_regions(open_layout(file), image)
+        regions = find_regions(allow_outside(layout), image)
     problems = check_regions(regions.rois, shape)
     listed = [
         {"kind": problem.kind, "regions": problem.regions, "text": problem.text} for problem in problems
@@ -179,7 +187,7 @@ def draw(
     """
     _check_free(out, force=force)
     image = _look(source)
-    begin = find_regions(open_layout(start), image, out.parent) if start else Regions([])
+    begin = find_regions(open_layout(start), image, out.parent / source.stem) if start else Regions([])
     drawn = draw_by_hand(image, begin)
     if drawn is None:
         err.print("nothing was written")

@@ -191,9 +191,16 @@ def _disk(now: RecordProgress) -> str:
     if now.disk is None:
         return "-"
     left = now.disk.seconds_left
-    return f"{size_text(now.disk.free)} free" + (
-        f", for {duration_text(round(left))}" if left is not None else ""
-    )
+    full = f", full in {_about(left)}" if left is not None else ""
+    return f"{size_text(now.disk.free)} free{full}"
+
+
+def _about(seconds: float) -> str:
+    """Return a duration as who plans ahead reads it: 40 min, 18 h, 12 days."""
+    for unit, length in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
 
 
 def _is_low(now: RecordProgress) -> bool:

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from hardware import CameraJob, HardwareError, Outcome, RecordProgress, RigRecorder, RigSpec
 from imgstore import ImgstoreError
-from tools.console import duration_text, err, folder_size, out, perhaps_unheard, show, size_text
+from tools.console import duration_text, err, folder_size, out, perhaps_unheard, show, size_text, times_text
 from tools.preview import check_display, previews
 from tools.record_display import Watch, display, keys
 from tools.record_display import json_event as json_event
@@ -168,7 +168,7 @@ def _readable(name: str | None, outcome: Outcome) -> dict[str, object]:
     facts["size"] = size_text(sum(folder_size(path) for path in outcome.stores))
     facts["ended by"] = "an error" if summary.stopped_by is None else _REASONS[summary.stopped_by]
     if outcome.deaths:
-        facts["died"] = f"its process {outcome.deaths} times; it was started again"
+        facts["died"] = f"its process {times_text(outcome.deaths)}; it was started again"
     return facts
 
 

@@ -62,7 +62,7 @@ def _table(found: tracking.Summary) -> Table:
         table.add_row(
             f"{animal.roi} {animal.region}".strip(),
             str(animal.identity or "-"),
-            f"{animal.found:.1%}",
+            tracking.share_text(animal.found),
             _number(animal.score, ".2f"),
             _number(distance, ".0f"),
             _number(pace, ".1f"),

@@ -1,7 +1,6 @@
 """Track stores, videos, or what a camera films just now."""
 
 import glob
-import statistics
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ from rich.table import Table
 
 from hardware import HardwareError
 from imgstore import ImgstoreError
-from tools.console import err, json_text, out, parse_pairs, show, stage_bars
+from tools.console import err, json_text, out, parse_pairs, show, stage_bars, times_text
 from tools.live_frames import feed_frames
 from tools.options import Json
 from tools.record_run import terminated
@@ -28,11 +27,13 @@ from tracking import (
     TrackPlan,
     Workforce,
     load_settings,
+    mean_share,
     open_scheduler,
     open_slurm,
     plan_like,
     resume,
     retrack,
+    share_text,
     slurm_script,
     track_live,
 )
@@ -42,6 +43,7 @@ _LIVE_TRACKER = "adaptive"
 _FEED_WAIT_S = 3.0
 _SLURM_JOBS = 4
 _STOPPED = 130
+_MOST_PROBLEMS = 3  # that are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def track(
         typer.Option(
             "--realign/--no-realign",
             help="Move the regions, which are those of the beginning, when the camera or the arena is "
-            "knocked; the events say when and by how much.",
+            "knocked; `ethostore info` of the result says when and by how much.",
             show_default="no-realign",
         ),
     ] = None,
@@ -323,8 +325,10 @@ def _facts(done: Retracked) -> dict[str, object]:
         "unread": summary.unread,
         "missing": summary.missing,
         "realigned": summary.realigned,
+        "problems": list(done.problems),
+        "shift": round(done.shift, 2),
         "points": summary.points,
-        "found": statistics.fmean(summary.found.values()) if summary.found else 0.0,
+        "found": mean_share(summary.found),
         "found_by_region": summary.found,
         "state": "stopped" if summary.stopped else "complete",
     }
@@ -351,30 +355,46 @@ def _row(outcome: _Outcome) -> tuple[str, ...]:
         outcome.source,
         outcome.state,
         f"{facts['frames']}",
-        f"{facts['found']:.1%}",
+        share_text(mean_share(outcome.done.summary.found)),
         f"{facts['result']}",
     )
 
 
 def _readable(facts: dict[str, object]) -> dict[str, object]:
     by_region: dict[int, float] = dict(facts["found_by_region"])  # type: ignore[call-overload]  # it is one
-    poor = [f"{number} ({share:.0%})" for number, share in by_region.items() if 0 < share < 0.9]
+    poor = [f"{number} ({share_text(found, 0)})" for number, found in by_region.items() if 0 < found < 0.9]
     never = [f"{number}" for number, share in by_region.items() if share == 0]
     readable = {
         "result": facts["result"],
         "regions": facts["regions"],
         "found": f"{facts['points']} positions in {facts['frames']} frames; an animal in "
-        f"{facts['found']:.1%} of them, on average over regions",
+        f"{share_text(mean_share(by_region))} of them, on average over regions",
         "often missed": f"in region {', '.join(poor)}" if poor else "in no region",
     }
-    if facts["realigned"]:
-        readable["realigned"] = f"{facts['realigned']} times; the events say when, and by how much"
+    realigned = int(str(facts["realigned"]))
+    if realigned:
+        readable["realigned"] = f"{times_text(realigned)}; `ethostore info` says when, and by how much"
+    if shift := facts["shift"]:
+        readable["moved"] = (
+            f"the camera seems to have moved by {shift:.1f} px from start to end; --realign follows it"
+        )
+    if problems := facts["problems"]:
+        readable["problems"] = _problems_text(problems)  # type: ignore[arg-type]  # texts
     if notes := facts["notes"]:
         readable["note"] = "; ".join(notes)  # type: ignore[arg-type]  # texts
     if never:
         readable["never found"] = f"in region {', '.join(never)}"
     if facts["missing"]:
-        readable["missing"] = f"{facts['missing']} frames that the camera counted; the events say which"
+        readable["missing"] = (
+            f"{facts['missing']} frames that the camera counted; `ethostore info` says which"
+        )
     if facts["unread"]:
-        readable["broken"] = f"{facts['unread']} frames, which could not be read; the events say which"
+        readable["broken"] = f"{facts['unread']} frames, which could not be read; `ethostore info` says which"
     return readable
+
+
+def _problems_text(problems: list[str]) -> str:
+    """Return what is missing or broken in a recording; some of it, if it is much."""
+    more = len(problems) - _MOST_PROBLEMS
+    rest = f"; and {more} more, see `ethostore info`" if more > 0 else ""
+    return "; ".join(problems[:_MOST_PROBLEMS]) + rest

@@ -2,7 +2,15 @@
 
 from tracking.background import median_image
 from tracking.cluster import DaskWorkers, open_scheduler, open_slurm, slurm_script
-from tracking.compare import Agreement, Comparison, ResultSide, TruthSide, compare, read_truth
+from tracking.compare import (
+    Agreement,
+    Comparison,
+    ResultSide,
+    TruthSide,
+    check_same_recording,
+    compare,
+    read_truth,
+)
 from tracking.correct import Correction, find_frames, join_identities, split_identity, swap_identities
 from tracking.errors import (
     ClusterError,
@@ -11,6 +19,7 @@ from tracking.errors import (
     EmptyRecordingError,
     ImportFileError,
     LayoutError,
+    RecordingMismatchError,
     RegionError,
     ResultExistsError,
     ResultFileError,
@@ -21,7 +30,7 @@ from tracking.errors import (
 )
 from tracking.export import EXPORTERS, Export, export
 from tracking.importing import IMPORTERS, ImportedTracks, import_tracks
-from tracking.layouts import LAYOUTS, Layout, Regions, open_layout
+from tracking.layouts import LAYOUTS, Layout, Regions, allow_outside, open_layout
 from tracking.layouts.check import Problem, check_regions
 from tracking.layouts.finding import draw_regions, find_regions
 from tracking.layouts.written import LayoutFile
@@ -38,6 +47,7 @@ from tracking.results import Event, Results, ResultWriter, RunInfo, open_results
 from tracking.retrack import Retracked, resume, retrack
 from tracking.roi import ROI, Part
 from tracking.score import Score, score
+from tracking.seen import Seen, count_seen, mean_share, share_text
 from tracking.settings import Setting, describe_settings, dump_settings, load_settings
 from tracking.summary import AnimalSummary, Summary, summarize
 from tracking.targets import find_targets
@@ -82,6 +92,7 @@ __all__ = [
     "Points",
     "Problem",
     "Realignment",
+    "RecordingMismatchError",
     "RegionError",
     "Regions",
     "ResultExistsError",
@@ -92,6 +103,7 @@ __all__ = [
     "Retracked",
     "RunInfo",
     "Score",
+    "Seen",
     "Setting",
     "SettingsError",
     "SplitTracker",
@@ -107,9 +119,12 @@ __all__ = [
     "TruthSide",
     "WorkerDiedError",
     "Workforce",
+    "allow_outside",
     "check_regions",
+    "check_same_recording",
     "circle_through",
     "compare",
+    "count_seen",
     "describe_settings",
     "draw",
     "draw_regions",
@@ -122,6 +137,7 @@ __all__ = [
     "import_tracks",
     "join_identities",
     "load_settings",
+    "mean_share",
     "measure",
     "median_image",
     "open_layout",
@@ -137,6 +153,7 @@ __all__ = [
     "retrack",
     "save_overlay",
     "score",
+    "share_text",
     "slurm_script",
     "split_identity",
     "summarize",

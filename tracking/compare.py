@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tracking.errors import ResultFileError, TrackingError
+from tracking.errors import RecordingMismatchError, ResultFileError, TrackingError
 from tracking.frame_points import FramePoints
 from tracking.motion import Numbers
 from tracking.points import Status
@@ -26,6 +26,7 @@ _EDGES = np.concatenate([[0.0], np.geomspace(1e-3, 1e5, 10_000)])  # of distance
 _WORST = 12
 _APART = 100  # frames between two of the worst of a region
 _KEPT = 400
+_SAME_S = 1e-6  # by which the times of a frame differ in copies of a recording
 
 _TRUTH_COLUMNS = {
     "roi": ("roi", "region"),
@@ -203,6 +204,52 @@ class Comparison:
     whole: Agreement
     regions: tuple[Agreement, ...]
     worst: tuple[Worst, ...]
+
+
+def check_same_recording(a: Results, b: Results) -> str:
+    """Return what makes it doubtful that two results are of one recording; "" if nothing does.
+
+    A copy of a store has a uuid of its own, and the times of the store.
+
+    Raises
+    ------
+    RecordingMismatchError
+        They are of different recordings, or have no region in common.
+    """
+    said, other = a.attributes, b.attributes
+    vague = any("imported" in one["settings"] and not one["store_uuid"] for one in (said, other))
+    shapes = [one["frame_shape"][:2] for one in (said, other)]
+    if shapes[0] != shapes[1] and not vague:  # what other programs write does not tell the shape
+        sizes = " and ".join(f"{columns}x{rows}" for rows, columns in shapes)
+        raise RecordingMismatchError(_mismatch(a, b, f"their frames are {sizes}"))
+    uuids = said["store_uuid"], other["store_uuid"]
+    if all(uuids) and uuids[0] != uuids[1] and not _same_times(a, b):
+        raise RecordingMismatchError(_mismatch(a, b, "their stores have different uuids and times"))
+    numbers = [[roi.number for roi in one.rois] for one in (a, b)]
+    if not set(numbers[0]) & set(numbers[1]):
+        raise RecordingMismatchError(
+            f"{a.path.name} and {b.path.name} have no region in common: {numbers[0]} and {numbers[1]}; "
+            "track both with one --layout"
+        )
+    names = [Path(one["source"]).name for one in (said, other)]
+    if names[0] != names[1] and not all(uuids) and not vague:
+        return f"it is not known whether they are of one recording: {names[0]} and {names[1]}"
+    return ""
+
+
+def _mismatch(a: Results, b: Results, why: str) -> str:
+    return (
+        f"{a.path.name} and {b.path.name} are of different recordings: {why} ({a.attributes['source']} and "
+        f"{b.attributes['source']}); give results of one"
+    )
+
+
+def _same_times(a: Results, b: Results) -> bool:
+    """Return whether the frames that both looked at were filmed at the same times."""
+    first, second = a.frames, b.frames
+    _, rows_a, rows_b = np.intersect1d(first["index"], second["index"], return_indices=True)
+    times = first["time"][rows_a], second["time"][rows_b]
+    return bool(len(rows_a)) and bool(np.allclose(*times, rtol=0, atol=_SAME_S, equal_nan=True))
 
 
 def compare(a: Side, b: Side, *, radius: float = 10.0) -> Comparison:

@@ -44,6 +44,10 @@ class ResultFileError(TrackingError, ValueError):
     """A file is no result file, or a broken one."""
 
 
+class RecordingMismatchError(TrackingError, ValueError):
+    """Two results that are to be compared are of different recordings."""
+
+
 class CorrectionError(TrackingError, ValueError):
     """Identities cannot be corrected as asked."""
 

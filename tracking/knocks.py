@@ -111,6 +111,25 @@ def find_knocks(frames: FrameSequence, progress: Progress | None = None) -> Move
     return Moves(tuple(moves), _median_of(start))
 
 
+def shift_at_end(frames: FrameSequence) -> float:
+    """Return by how many pixels the picture lies elsewhere at the end of a recording than at its start.
+
+    It is 0 if that cannot be told; only a few frames are looked at, of each tenth those spread over it, in
+    which animals that move are gone.
+    """
+    tenth = len(frames) // 10
+    if tenth < _FIRST:
+        return 0.0
+    step = tenth // _FIRST
+    first, last = range(0, tenth, step), range(len(frames) - tenth, len(frames), step)
+    lookout = _Lookout(median_image(FrameView(frames, first)))
+    image = median_image(FrameView(frames, last))
+    if lookout.in_place(image):
+        return 0.0
+    matrix, confidence = lookout.seek(image)
+    return distance(matrix, np.eye(2, 3), image.shape) if confidence >= _SURE else 0.0
+
+
 def no_knocks(frames: FrameSequence) -> Moves:
     """Return that the picture stays in its place in frames, one at least."""
     return Moves((), _median_of(frames))

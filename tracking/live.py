@@ -113,7 +113,7 @@ def track_live(
         first = _first_frames(coming, progress)
         if not len(first):
             raise EmptyRecordingError(f"no frame came from {name}")
-        prepared = prepare(wanted, tracker, ReadableFrames(first), path.parent, more="live")
+        prepared = prepare(wanted, tracker, ReadableFrames(first), path.parent / path.stem, more="live")
         regions = prepared.regions
         info = RunInfo(
             name,

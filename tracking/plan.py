@@ -51,10 +51,10 @@ class TrackPlan:
     regions: Regions | None = None
     realign: bool = False
 
-    def find_regions(self, frames: FrameSequence, pictures: Path) -> Regions:
+    def find_regions(self, frames: FrameSequence, picture: Path) -> Regions:
         """Return the regions of a recording; see the function `find_regions`."""
         if self.regions is None:
-            return find_regions(open_layout(self.layout), median_image(frames), pictures)
+            return find_regions(open_layout(self.layout), median_image(frames), picture)
         for roi in self.regions.rois:
             roi.window(frames.spec.shape)
         return self.regions
@@ -95,7 +95,7 @@ def prepare(
     plan: TrackPlan,
     tracker: Tracker,
     learnt: FrameSequence,
-    pictures: Path,
+    picture: Path,
     *,
     more: More = "none",
     progress: StageProgress | None = None,
@@ -107,18 +107,18 @@ def prepare(
     plan : how to track.
     tracker : of the plan.
     learnt : the recording, or as much as there is of it.
-    pictures : see the function `find_regions`.
+    picture : see the function `find_regions`.
     more : what will come after that: nothing, what is "appended" to the recording, or more frames that are
         filmed "live".
     progress : see `StageProgress`.
     """
     looking = stage_of(progress, "looking")
     if not plan.realign:
-        regions = plan.find_regions(learnt, pictures)
+        regions = plan.find_regions(learnt, picture)
         return Prepared(regions, tracker.prepare(learnt, regions.rois, looking))
     # What is live is a second or two by now, and to look through it takes time in which more comes.
     found = no_knocks(learnt) if more == "live" else find_knocks(learnt, stage_of(progress, "aligning"))
-    regions = plan.find_regions(SteadyFrames(learnt, found), pictures)
+    regions = plan.find_regions(SteadyFrames(learnt, found), picture)
     moves = settle_knocks(regions, learnt, found)
     steady = SteadyFrames(learnt, moves)
     background = tracker.prepare(steady, regions.rois, looking)

@@ -27,6 +27,7 @@ from tracking.blocks import (
 from tracking.detection_log import DetectionLog, fingerprint, log_path
 from tracking.errors import EmptyRecordingError, ResultExistsError, ResultFileError, TrackingError
 from tracking.incidents import Incidents, incidents_of
+from tracking.knocks import shift_at_end
 from tracking.layouts import Regions
 from tracking.monitor import Looked, Monitor, StopFlag, TrackSummary, closing_of
 from tracking.plan import More, Prepared, StageProgress, TrackPlan, plan_like, prepare, stage_of
@@ -41,11 +42,23 @@ _LOOK_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Retracked:
-    """What `retrack` made: the result file, the regions, and a summary."""
+    """What `retrack` made.
+
+    Attributes
+    ----------
+    path : of the result file.
+    regions : as they lie at the start.
+    summary : what came of the run.
+    problems : what is missing or broken in the recording, a line each.
+    shift : by how many pixels the picture lies elsewhere at the end than at the start, which nobody asked to
+        follow; 0 if it does not, or nothing tells.
+    """
 
     path: Path
     regions: Regions
     summary: TrackSummary
+    problems: tuple[str, ...] = ()
+    shift: float = 0.0
 
 
 def retrack(
@@ -93,11 +106,13 @@ def retrack(
         path = _result_path(Path(source), wanted.tracker, out, force=force)
         learnt = ReadableFrames(frames)
         if not len(learnt):
-            problems = getattr(frames, "problems", ())
+            problems = _problems_of(frames)
             raise EmptyRecordingError("; ".join([f"{source} holds no frames to track", *problems]))
         run = _Run(frames, len(learnt), running, follow, workforce or LocalWorkers(workers), stop, progress)
         more: More = "appended" if follow else "none"
-        prepared = prepare(wanted, running, learnt, path.parent, more=more, progress=progress)
+        prepared = prepare(
+            wanted, running, learnt, path.parent / Path(source).stem, more=more, progress=progress
+        )
         regions = prepared.regions
         info = _info(source, frames, wanted, dict(running.settings), learnt, regions)
         with (
@@ -105,7 +120,14 @@ def retrack(
             ResultWriter(place, replace(info, followed=follow), regions.rois, regions.targets) as results,
         ):
             summary = run.track(results, prepared, path)
-    return Retracked(path, regions, summary)
+        known = wanted.realign or follow or summary.stopped  # or nobody waits to hear it
+        shift = 0.0 if known else shift_at_end(learnt)
+        return Retracked(path, regions, summary, _problems_of(frames), shift)
+
+
+def _problems_of(frames: FrameSequence) -> tuple[str, ...]:
+    """Return what a recording says is missing or broken in it; a plain video says nothing."""
+    return tuple(getattr(frames, "problems", ()))
 
 
 def resume(
@@ -152,7 +174,7 @@ def resume(
         _check_same(path, said, frames, count)
         run = _Run(frames, len(learnt), running, follow, workforce or LocalWorkers(workers), stop, progress)
         more: More = "appended" if follow else "none"
-        prepared = prepare(plan, running, learnt, path.parent, more=more, progress=progress)
+        prepared = prepare(plan, running, learnt, path.parent / path.stem, more=more, progress=progress)
         with ResultWriter.resume(path) as results:
             summary = run.track(results, prepared, path)
     return Retracked(path, regions, summary)

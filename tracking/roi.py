@@ -14,6 +14,7 @@ from tracking.polygons import Polygon
 
 _FARTHEST = 1_000_000
 _MOST_CORNERS = 10_000
+_MOST_COMPARED = 1000  # corners; each edge with each other
 _NEAR = 1.0  # pixels; masks reach that far beyond the polygon
 
 
@@ -192,7 +193,10 @@ def _checked(polygon: Polygon, who: str) -> Polygon:
         raise RegionError(f"{who} has {len(corners)} corners; {_MOST_CORNERS} are enough for any outline")
     if not np.isfinite(corners).all():
         raise RegionError(f"{who} has a corner that is no number")
-    if np.abs(corners).max() > _FARTHEST or polygons.area(corners) < 1:
+    area = polygons.area(corners)
+    if area < 1 and len(corners) <= _MOST_COMPARED and polygons.crosses_itself(corners):
+        raise RegionError(f"the outline of {who} crosses itself; give its corners in order")
+    if np.abs(corners).max() > _FARTHEST or area < 1:
         raise RegionError(
             f"{who} covers less than a pixel, or reaches beyond {_FARTHEST} pixels; "
             "corners are in pixels of the frame"

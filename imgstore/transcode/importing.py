@@ -172,7 +172,7 @@ def find_images(images: Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
         elif path.is_file():
             found.append(path)
         else:
-            raise VideoError(f"{path} does not exist; give pictures, or a folder of them")
+            raise VideoError(f"{path} does not exist; give a video, or pictures and folders of them")
     if not found:
         raise VideoError(f"there are no pictures ({', '.join(_PICTURES)}) in what was given")
     return tuple(sorted(found, key=natural_order))

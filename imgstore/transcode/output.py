@@ -18,7 +18,7 @@ def check_output(destination: str | os.PathLike[str], *, force: bool) -> Path:
     """Return the path of a file to be written. Raises OutputExistsError if there is something already."""
     place = Path(destination)
     if place.is_dir() or (place.exists() and not force):
-        raise OutputExistsError(f"{place} exists already; give another name, or force it")
+        raise OutputExistsError(f"{place} exists already; give another name, or --force")
     return place
 
 

@@ -100,7 +100,7 @@ def check_destination(destination: Path, source: Path, *, force: bool) -> None:
     if not (destination / METADATA_FILENAME).is_file():
         raise StoreExistsError(f"{destination} holds files already; give a folder that does not exist yet")
     if not force:
-        raise StoreExistsError(f"{destination} holds a store already; give another name, or force it")
+        raise StoreExistsError(f"{destination} holds a store already; give another name, or --force")
     if writer_state(destination) == "recording":
         raise StoreInUseError(f"{destination} is being written; it is not replaced")
     if others := sorted(path.name for path in destination.iterdir() if not _is_own(path.name)):

@@ -21,6 +21,7 @@ import tracking
 from tests.conftest import ROOT
 from tests.imgstore.test_video import write_video
 from tests.tools.commands import run
+from tests.tracking.made_results import write_result as write_known
 from tests.tracking.test_correct import write as write_result
 from tracking.plots import KINDS
 
@@ -169,6 +170,34 @@ def test_videos_and_results_are_described_too(demo, tmp_path):
     video = next(Path(demo["files"]["store"]).glob("000000.mkv"))
     facts = json.loads(ethostore("info", video, "--json", cwd=tmp_path).stdout)
     assert (facts["frames"], facts["rate_hz"]) == (200, pytest.approx(20, rel=0.2))
+
+
+def test_of_a_result_it_is_said_what_happened_and_how_often_animals_were_seen(tmp_path):
+    times = 1.7e9 + np.arange(0, 100, 0.1)
+    ways = {animal: np.full((1000, 2), 10.0) for animal in ((1, 1), (1, 2), (2, 1), (2, 2), (2, 3))}
+    for identity in (1, 2, 3):
+        ways[2, identity][0] = np.nan
+    write_known(tmp_path / "a.tracks.h5", times, ways)
+    ethostore("tracks", "swap", "a.tracks.h5", 1, 2, "--roi", 1, "--from", 5, "--by", "index", cwd=tmp_path)
+    facts = json.loads(ethostore("info", "a.tracks.h5", "--json", cwd=tmp_path).stdout)
+    assert facts["found"] == pytest.approx(0.9995)
+    (event,) = facts["events"]
+    assert (event["time"], event["kind"]) == ("2023-11-14T22:13:20.500000+00:00", "identities-swapped")
+    assert (event["roi"], event["detail"]["first_index"]) == (1, 5)
+    said = " ".join(ethostore("info", "a.tracks.h5", cwd=tmp_path).stdout.split())
+    assert "events 1: identities-swapped at 2023-11-14T22:13:20.500000+00:00 (region 1, identities" in said
+    assert "found 99.9% of the frames" in said
+
+
+def test_a_store_without_some_of_its_chunks_says_so_before_all_else(make_store, tmp_path):
+    make_store(name="a", format="h264/mkv", numbers=list(range(70)), chunksize=10)
+    for chunk in (1, 3, 4, 6):
+        (tmp_path / "a" / f"{chunk:06d}.mkv").unlink()
+    said = " ".join(ethostore("info", "a", cwd=tmp_path).stdout.split())
+    assert "state complete, but without what is missing or broken, see problems" in said
+    said = " ".join(ethostore("track", "a", "--out", "a.tracks.h5", cwd=tmp_path).stdout.split())
+    assert "000001" in said
+    assert "; and 1 more, see `ethostore info`" in said
 
 
 def test_of_several_stores_offset_drift_and_common_frames_are_said(make_store, tmp_path):
@@ -516,6 +545,7 @@ def test_errors_say_in_one_line_what_to_do_and_leave_nothing(demo, tmp_path):
     for arguments, says in (
         (("info", "nowhere"), "nowhere does not exist"),
         (("info", "folder"), "not a store: it has no metadata.yaml"),
+        (("import", "nothere.mp4", "z.store"), "nothere.mp4 does not exist; give a video"),
         (("info", "text.mp4"), "cannot be read as video"),
         (("frame", "text.mp4", "a.png", "--index", 0), "cannot be read as video"),
         (("frame", store, "a.png", "--index", 200), "holds 200 frames"),

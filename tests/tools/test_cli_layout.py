@@ -65,9 +65,15 @@ def test_regions_that_are_not_found_leave_a_picture_beside_the_result(dishes, tm
     fails(
         *("track", dishes, "--layout", "circles:7", "--out", "a.tracks.h5"),
         cwd=tmp_path,
-        says=r"7 dishes were not found.*drawn in \S*regions_not_found_\w+\.png",
+        says=r"7 dishes were not found.*drawn in \S*dishes_regions_not_found\.png",
     )
-    assert [path.suffix for path in tmp_path.iterdir() if path.is_file()] == [".png"]
+    fails(
+        *("layout", "find", dishes, "--layout", "circles:7"),
+        cwd=tmp_path,
+        says=r"7 dishes were not found.*drawn in dishes_regions_not_found_2\.png",
+    )
+    names = sorted(path.name for path in tmp_path.iterdir() if path.is_file())
+    assert names == ["dishes_regions_not_found.png", "dishes_regions_not_found_2.png"]
 
 
 def test_a_layout_is_edited_as_text_and_stays_if_it_is_none_any_more(tmp_path):
@@ -95,11 +101,30 @@ def test_a_layout_is_edited_as_text_and_stays_if_it_is_none_any_more(tmp_path):
     assert "ended with 1" in edited_with("false").stderr
 
 
+@pytest.mark.parametrize("head", ["", "frame: [640, 480]\n"], ids=["", "frame"])
+@pytest.mark.parametrize("source", [(), ("dishes.store",)], ids=["alone", "source"])
+def test_all_that_is_wrong_with_regions_is_said_at_once(dishes, tmp_path, head, source):
+    (tmp_path / "a.yaml").write_text(
+        f"{head}regions:\n"
+        "  - {rectangle: [700, 10, 80, 80]}\n"
+        "  - {rectangle: [-90, 10, 80, 80]}\n"
+        "  - {rectangle: [100, 100, 80, 80]}\n"
+        "  - {rectangle: [120, 100, 80, 80]}\n"
+    )
+    done = ethostore("layout", "check", "a.yaml", *source, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    said = re.findall(r"^(\w+):", done.stderr, re.MULTILINE)
+    assert said == (["outside", "outside", "overlap"] if head or source else ["overlap"])
+
+
 def test_wrong_calls_of_layout_say_what_would_work(dishes, tmp_path):
     (tmp_path / "grid.yaml").write_text("grid: {rows: 2, columns: 2}\n")
+    (tmp_path / "bow.yaml").write_text("regions: [{polygon: [[10, 10], [200, 90], [200, 10], [10, 90]]}]\n")
     for arguments, says in (
         (("check", "grid.yaml"), "layout find SOURCE --layout grid.yaml"),
         (("check", "nowhere.yaml"), "cannot be read"),
+        (("check", "sleep-monitor-20tube"), "layout check sleep-monitor-20tube SOURCE"),
+        (("check", "bow.yaml"), "outline of region 1 crosses itself"),
         (("find", dishes, "--layout", "circels"), "did you mean 'circles'"),
         (("edit", "grid.yaml", "--move", "1=2,3"), "edit it as text"),
         (("draw", dishes), "layout find.*layout edit.*layout show"),

@@ -16,7 +16,18 @@ def box(number, left=0.0, top=0.0, width=399.0, height=99.0, name=""):
 
 
 def write_result(
-    path, times, ways, *, rois=None, length=20.0, timezone="UTC", mm_per_pixel=None, source="made"
+    path,
+    times,
+    ways,
+    *,
+    rois=None,
+    length=20.0,
+    timezone="UTC",
+    mm_per_pixel=None,
+    source="made",
+    store_uuid="",
+    shape=IMAGE.shape,
+    settings=None,
 ):
     """Write a result of animals that are where they are said to be.
 
@@ -26,9 +37,17 @@ def write_result(
     ways : (region, identity) to positions, shape (n, 2); NaN where the animal was not found.
     """
     rois = rois or [box(number) for number in sorted({roi for roi, _ in ways})]
-    info = RunInfo(str(source), IMAGE.shape, "archive", {}, timezone=timezone, mm_per_pixel=mm_per_pixel)
+    info = RunInfo(
+        str(source),
+        shape,
+        "archive",
+        settings or {},
+        store_uuid=store_uuid,
+        timezone=timezone,
+        mm_per_pixel=mm_per_pixel,
+    )
     with ResultWriter(path, info, rois) as results:
-        results.append_background(IMAGE + 120, float(times[0]) if len(times) else 0.0)
+        results.append_background(np.full(shape, 120, np.uint8), float(times[0]) if len(times) else 0.0)
         for first in range(0, len(times), 1000):
             part = range(first, min(first + 1000, len(times)))
             for index in part:

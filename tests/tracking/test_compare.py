@@ -8,9 +8,11 @@ import imgstore
 from tests.tracking.made_results import IMAGE, write_result
 from tracking import (
     Animal,
+    RecordingMismatchError,
     ResultFileError,
     ResultSide,
     TrackingError,
+    check_same_recording,
     compare,
     draw_worst,
     open_results,
@@ -82,6 +84,42 @@ def test_only_frames_that_both_looked_at_are_compared(tmp_path):
     empty = write_result(tmp_path / "c.tracks.h5", TIMES[:0], {ONE: still(10, 20, 0)})
     with pytest.raises(TrackingError, match="no frame in common"):
         compared(a, empty)
+
+
+def same(tmp_path, times=TIMES, way=ONE, **other):
+    """Return what is said of a result of a store `u1`, and another."""
+    a = write_result(tmp_path / "a.tracks.h5", TIMES, {ONE: still(10, 20)}, source="x.store", store_uuid="u1")
+    b = write_result(tmp_path / "b.tracks.h5", times, {way: still(10, 20)}, **other)
+    with open_results(a) as first, open_results(b) as second:
+        return check_same_recording(first, second)
+
+
+def test_results_of_one_recording_and_of_its_copies_are_compared(tmp_path):
+    assert same(tmp_path, store_uuid="u1", source="moved.store") == ""
+    for file in tmp_path.glob("*.h5"):
+        file.unlink()
+    assert same(tmp_path, store_uuid="a copy", source="copy.store") == ""
+
+
+def test_an_imported_table_is_compared_though_it_names_no_recording(tmp_path):
+    assert same(tmp_path, shape=(30, 40), settings={"imported": "theirs.csv"}) == ""
+
+
+def test_it_is_said_that_nobody_knows_whether_results_are_of_one_recording(tmp_path):
+    assert "x.store and y.mp4" in same(tmp_path, source="y.mp4")
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        ({"times": TIMES + 7, "store_uuid": "u2"}, "different uuids and times"),
+        ({"shape": (50, 60)}, "400x100 and 60x50"),
+        ({"way": OTHER}, r"no region in common: \[1\] and \[2\]"),
+    ],
+)
+def test_results_of_different_recordings_are_not_compared(tmp_path, other, why):
+    with pytest.raises(RecordingMismatchError, match=why):
+        same(tmp_path, **other)
 
 
 @pytest.mark.parametrize("columns", ["roi,frame,x_abs,y_abs,valid", "frame,pos_x,pos_y"])

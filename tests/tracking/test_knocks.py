@@ -214,3 +214,10 @@ def test_light_that_changes_is_no_knock(tmp_path, layout):
         out=tmp_path / "live.tracks.h5",
     )
     assert (done.summary.realigned, live.summary.realigned) == (0, 0)
+
+
+def test_a_camera_that_was_knocked_is_told_to_who_does_not_follow_it(tmp_path, layout):
+    for name, knocks, shift in (("knocked", [(200, 6, -8, 0)], 10.0), ("still", [], 0.0)):
+        record(tmp_path / name, arena(*knocks))
+        done = retrack(tmp_path / name, layout=layout)
+        assert done.shift == pytest.approx(shift, abs=0.5)

@@ -199,14 +199,14 @@ def test_targets_are_found_under_bad_light(look):
 def test_what_was_seen_instead_of_targets_is_drawn(tmp_path):
     image = draw_targets(TARGETS[:2])
     with pytest.raises(TargetsNotFoundError, match="What was seen is drawn in") as error:
-        find_regions(open_layout("hd-12tube"), image, tmp_path)
+        find_regions(open_layout("hd-12tube"), image, tmp_path / "a")
     (picture,) = tmp_path.iterdir()
     assert str(picture) in str(error.value)
     drawn = cv2.imread(str(picture))
     assert drawn.shape == (480, 640, 3)
     assert (np.ptp(drawn.astype(int), axis=2) > 100).any()  # coloured
     with pytest.raises(TargetsNotFoundError) as error:
-        find_regions(open_layout("hd-12tube"), image, tmp_path / "nowhere")
+        find_regions(open_layout("hd-12tube"), image, tmp_path / "nowhere" / "a")
     elsewhere = Path(re.search(r"drawn in (.*\.png)", str(error.value)).group(1))
     assert elsewhere.is_file()
     elsewhere.unlink()

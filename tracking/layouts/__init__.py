@@ -6,7 +6,7 @@ from pathlib import Path
 from imgstore import Registry, UnknownNameError
 from tracking.errors import LayoutError
 from tracking.layouts.base import Layout, Regions
-from tracking.layouts.file import load_layout
+from tracking.layouts.file import allow_outside, load_layout
 from tracking.layouts.mask import MASK_SUFFIXES, Mask
 from tracking.settings import parse_settings
 
@@ -76,4 +76,4 @@ def _with_settings(name: str, text: str) -> Layout:
     return parse_settings(type(layout), given)
 
 
-__all__ = ["LAYOUTS", "Layout", "Regions", "load_layout", "open_layout"]
+__all__ = ["LAYOUTS", "Layout", "Regions", "allow_outside", "load_layout", "open_layout"]

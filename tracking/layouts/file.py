@@ -1,7 +1,7 @@
 """Layouts written down in a YAML or JSON file; LAYOUTS.md says what it may hold."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -82,6 +82,18 @@ def parse_layout(content: object, folder: Path = Path()) -> Layout:
     if (split, scale, frame, targets) == (None, None, None, None):
         return layout
     return DescribedLayout(layout, split, scale, frame, targets)
+
+
+def allow_outside(layout: Layout) -> Layout:
+    """Return a layout that gives written down regions even where they lie outside of the image.
+
+    For who says all that is wrong with them, not the first thing.
+    """
+    if isinstance(layout, DescribedLayout):
+        return replace(layout, layout=allow_outside(layout.layout))
+    if isinstance(layout, FixedRegions | ShareRegions):
+        return replace(layout, anywhere=True)
+    return layout
 
 
 def _parse_kind(content: Mapping[object, object], folder: Path, *, shares: bool) -> Layout:

@@ -3,6 +3,8 @@
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -14,19 +16,21 @@ from tracking.layouts.base import Grey, Layout, Regions
 from tracking.overlay import draw
 
 _YELLOW, _WHITE, _BLACK = (0, 220, 255), (255, 255, 255), (0, 0, 0)
+_NOT_FOUND = "regions_not_found"
 _SMALL_TEXT = 0.45
 _WIDE_BAR = 0.2  # of the frame's width
 
 
-def find_regions(layout: Layout, image: Grey, pictures: str | os.PathLike[str] | None = None) -> Regions:
+def find_regions(layout: Layout, image: Grey, picture: str | os.PathLike[str] | None = None) -> Regions:
     """Return the regions of a picture.
 
     Parameters
     ----------
     layout : how to find them.
     image : grey, (rows, columns); best `median_image` of a recording.
-    pictures : folder for a picture of what was seen if they are not found; None, or one that cannot be
-        written to, for the temporary folder.
+    picture : path of a picture of what was seen if they are not found, to which "_regions_not_found.png" is
+        added, and a number if there is such a file; None, or where nothing can be written, for the temporary
+        folder.
 
     Raises
     ------
@@ -38,7 +42,7 @@ def find_regions(layout: Layout, image: Grey, pictures: str | os.PathLike[str] |
     except LayoutError as exc:
         if exc.spots is None:
             raise
-        path = _save(draw_spots(image, exc.spots), None if pictures is None else Path(pictures))
+        path = _save(draw_spots(image, exc.spots), None if picture is None else Path(picture))
         raise type(exc)(f"{exc}. What was seen is drawn in {path}", exc.spots) from exc
 
 
@@ -86,17 +90,22 @@ def _write(canvas: Grey, text: str, place: tuple[int, int]) -> None:
         )
 
 
-def _save(picture: Grey, folder: Path | None) -> Path:
+def _save(picture: Grey, start: Path | None) -> Path:
     """Write a picture under a name that is new; return its path."""
-    _, data = cv2.imencode(".png", picture)
-    for place in (folder, None):
-        try:
-            file, name = tempfile.mkstemp(".png", "regions_not_found_", place)
-        except OSError:
-            if place is None:
-                raise
-            continue
-        with os.fdopen(file, "wb") as target:
-            target.write(data.tobytes())
-        return Path(name)
-    raise AssertionError  # the loop ends in one of the two
+    data = cv2.imencode(".png", picture)[1].tobytes()
+    if start is not None:
+        with suppress(OSError):
+            return _save_as_new(data, start.with_name(f"{start.name}_{_NOT_FOUND}"))
+    file, name = tempfile.mkstemp(".png", f"{_NOT_FOUND}_")
+    with os.fdopen(file, "wb") as target:
+        target.write(data)
+    return Path(name)
+
+
+def _save_as_new(data: bytes, start: Path) -> Path:
+    for number in count(1):
+        path = start.with_name(f"{start.name}{'' if number == 1 else f'_{number}'}.png")
+        with suppress(FileExistsError), path.open("xb") as file:
+            file.write(data)
+            return path
+    raise AssertionError  # numbers do not end

@@ -1,7 +1,7 @@
 """Regions written down one by one, in pixels or in shares of the frame."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +26,11 @@ class FixedRegions:
     Attributes
     ----------
     rois : in the order of their numbers.
+    anywhere : whether they are given even if they lie outside of the image, to be checked say.
     """
 
     rois: list[ROI]
+    anywhere: bool = False
 
     @classmethod
     def parse(cls, entries: object, factor: tuple[float, float] = (1.0, 1.0)) -> "FixedRegions":
@@ -44,8 +46,8 @@ class FixedRegions:
         return cls(check_numbers([_roi(entry, place, scale) for place, entry in enumerate(entries, 1)]))
 
     def find(self, image: Grey) -> Regions:
-        """Return the regions. Raises RegionError if one lies outside of the image."""
-        for roi in self.rois:
+        """Return the regions. Raises RegionError if one lies outside of the image, and may not."""
+        for roi in () if self.anywhere else self.rois:
             roi.window(image.shape)
         return Regions(self.rois)
 
@@ -57,9 +59,11 @@ class ShareRegions:
     Attributes
     ----------
     entries : as in a layout file.
+    anywhere : see `FixedRegions`.
     """
 
     entries: object
+    anywhere: bool = False
 
     def __post_init__(self) -> None:
         FixedRegions.parse(self.entries, _ANY_FRAME)
@@ -67,7 +71,8 @@ class ShareRegions:
     def find(self, image: Grey) -> Regions:
         """Return the regions in pixels of the image."""
         right, bottom = frame_corners(image.shape)[2]
-        return FixedRegions.parse(self.entries, (float(right), float(bottom))).find(image)
+        fixed = FixedRegions.parse(self.entries, (float(right), float(bottom)))
+        return replace(fixed, anywhere=self.anywhere).find(image)
 
 
 def _roi(entry: object, place: int, factor: Factor) -> ROI:

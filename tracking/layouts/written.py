@@ -13,7 +13,7 @@ from imgstore import replacing
 from tracking import polygons
 from tracking.errors import LayoutError
 from tracking.layouts.base import Regions
-from tracking.layouts.file import parse_layout, read_content
+from tracking.layouts.file import allow_outside, parse_layout, read_content
 from tracking.polygons import Polygon
 from tracking.roi import ROI
 
@@ -77,7 +77,9 @@ class LayoutFile:
         if frame is None and self.content.get("units") == "frame":
             raise LayoutError("regions in shares of the frame lie nowhere without one; give a recording, too")
         shape = None if frame is None else (int(frame[1]), int(frame[0]))
-        found = parse_layout(self.content).find(np.broadcast_to(np.uint8(0), shape or _ANY_SHAPE))
+        found = allow_outside(parse_layout(self.content)).find(
+            np.broadcast_to(np.uint8(0), shape or _ANY_SHAPE)
+        )
         return found, shape
 
     def move(self, number: int | None, dx: float, dy: float) -> None:

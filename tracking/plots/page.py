@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from tracking.plots.strips import STRIP_INCHES, STRIPS_PER_COLUMN, put_strips
 from tracking.plots.tracks import put_tracks
 from tracking.plots.view import View, new_figure
+from tracking.seen import share_text
 
 
 def draw_page(view: View) -> Figure:
@@ -26,6 +27,7 @@ def draw_page(view: View) -> Figure:
     view.put_title(
         figure,
         str(view.results.attributes["tracker"]),
-        f"{frames} frames, {len(rois)} region{'s' if len(rois) > 1 else ''}, found in {seen / most:.1%}",
+        f"{frames} frames, {len(rois)} region{'s' if len(rois) > 1 else ''}, "
+        f"found in {share_text(seen / most)}",
     )
     return figure

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from tracking.motion import Numbers
 from tracking.plots.view import GAP, View, new_figure
+from tracking.seen import share_text
 from tracking.windows import Animal, Bins
 
 _BINS = 400
@@ -22,7 +23,7 @@ def draw_detection(view: View) -> Figure:
     parts = {a: view.motion.bins(a, seconds) for _, a, _ in animals if a in view.motion.traces}
     frames = max(1, view.motion.total_frames)
     totals = {
-        animal: f"{view.motion.traces[animal].found.sum(dtype=np.int64) / frames:.1%}" for animal in parts
+        animal: share_text(view.motion.traces[animal].found.sum(dtype=np.int64) / frames) for animal in parts
     }
     shares = {animal: part.found for animal, part in parts.items()}
     put_raster(

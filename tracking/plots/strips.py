@@ -11,6 +11,7 @@ from matplotlib.patheffects import withStroke
 from tracking.motion import Numbers
 from tracking.plots.view import View, colours_of, new_figure
 from tracking.roi import ROI
+from tracking.seen import share_text
 from tracking.windows import Animal
 
 STRIPS_PER_COLUMN = 24
@@ -70,7 +71,7 @@ def put_strips(
                 axes.set_ylabel(roi.label, rotation=0, ha="right", va="center", fontweight="bold")
                 _name(axes, animals)
             if column == len(kinds) - 1:
-                share = f"{_found(view, animals):.0%}" if animals else "never\nfound"
+                share = share_text(_found(view, animals), 0) if animals else "never\nfound"
                 axes.annotate(share, (1.01, 0.5), xycoords="axes fraction", fontsize=7, va="center")
 
 
