@@ -28,6 +28,8 @@ from hardware.clock import WallClock
 from imgstore import ChunkError
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (96, 128)
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
@@ -352,10 +354,7 @@ print(summary.frames, summary.dropped, before, after, threading.active_count(),
 
 @pytest.mark.parametrize(
     ("realtime", "frames"),
-    [
-        pytest.param(False, 36_000, id="an hour", marks=pytest.mark.slow),
-        pytest.param(True, 250, id="real time"),
-    ],
+    [pytest.param(False, 36_000, id="an hour"), pytest.param(True, 250, id="real time")],
 )
 def test_a_soak_leaves_nothing_behind_and_takes_no_more_memory_with_time(tmp_path, realtime, frames):
     rate = 25.0 if realtime else frames / 3600

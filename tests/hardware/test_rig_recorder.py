@@ -12,6 +12,8 @@ import pytest
 import imgstore
 from hardware import CameraJob, CameraSettings, RecordLimit, RigRecorder, Saving, SettingError, StoreSpec
 
+pytestmark = pytest.mark.slow
+
 SMALL = CameraSettings(size=(96, 128), rate=50, realtime=True)
 
 

@@ -27,6 +27,8 @@ from hardware import (
 from hardware.network import StreamAddress, unturned
 from tests.hardware.stream_server import RATE, SHAPE, number_of
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT = 10.0
 PATIENT = {"open_s": 30, "silence_s": 30}  # on a machine with other things to do
 

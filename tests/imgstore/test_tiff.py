@@ -111,7 +111,9 @@ def test_a_store_whose_writer_died_gives_what_it_holds(tmp_path):
     with imgstore.create(tmp_path / "a", (32, 48), format="ffv1/mkv", chunksize=5) as writer:
         for number in range(8):
             writer.append(Frame(np.full((32, 48), number, np.uint8), 0, number, START + number))
-        shutil.copytree(tmp_path / "a", tmp_path / "died", ignore=shutil.ignore_patterns(".lock"))
+        shutil.copytree(
+            tmp_path / "a", tmp_path / "died", ignore=shutil.ignore_patterns(".lock", "*.partial")
+        )
     with imgstore.open(tmp_path / "died") as store:
         assert store.state == "interrupted"
         count = len(store)

@@ -21,6 +21,8 @@ from tests.tracking.recordings import SHAPE, datasets, frames, layout_file, rows
 from tools.cli import app
 from tracking import open_results, retrack
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 120
 
 
