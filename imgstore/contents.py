@@ -172,11 +172,19 @@ class _Search:
             )
             self._problems.append(f"chunks are missing from {self._root}: {names}")
         for chunk in sorted(listing.chunks - listing.stamps.keys() - set(listing.journals)):
-            begun_since = journal_path(self._root, chunk).exists()
-            if not (begun_since or is_empty_chunk(self._path(chunk))):
+            if not (is_empty_chunk(self._path(chunk)) or self._begun_since(chunk)):
                 self._problems.append(
                     f"{self._path(chunk)} has neither index nor journal; its frames have no times"
                 )
+
+    def _begun_since(self, chunk: int) -> bool:
+        """Say whether a chunk has got a journal after it was listed, or was even finished since.
+
+        The order matters: a writer makes the journal before the first frame, and removes it after the index.
+        """
+        if journal_path(self._root, chunk).exists():
+            return True
+        return load_chunk_index(index_stem(self._root, chunk, self._suffix)) is not None
 
     def _path(self, chunk: int) -> Path:
         return chunk_path(self._root, chunk, self._suffix)

@@ -101,7 +101,7 @@ class _Crew:
         self._size = max(1, size)
         self._idle: list[_Worker] = []
         self._busy: dict[Connection, tuple[_Worker, _Task]] = {}
-        self._done: dict[int, Block] = {}
+        self._done: dict[int, Block | Exception] = {}
 
     def run(self, blocks: Sequence[range], until: Callable[[], bool]) -> Iterator[Block]:
         """Yield what is detected, in order."""
@@ -116,7 +116,10 @@ class _Crew:
                 for line in wait(list(self._busy), timeout=_LOOK_S):
                     assert isinstance(line, Connection)  # noqa: S101  # what it was given
                     self._listen(line, waiting)
-            yield self._done.pop(place)
+            found = self._done.pop(place)
+            if isinstance(found, Exception):
+                raise found  # only now: what came before is kept
+            yield found
 
     def dismiss(self) -> None:
         """End all processes, those that work, too."""
@@ -143,25 +146,21 @@ class _Crew:
         try:
             said = line.recv()
         except (EOFError, OSError):
-            self._bury(worker, task)
-            waiting.appendleft(task._replace(tries=task.tries + 1))
-            return
-        self._idle.append(worker)
-        if isinstance(said, BaseException):
-            raise said
-        self._done[task.place] = said
-
-    def _bury(self, worker: _Worker, task: _Task) -> None:
-        worker.line.close()
-        worker.process.join()
-        code = worker.process.exitcode
-        worker.process.close()
-        if task.tries + 1 >= _TIMES_TRIED:
-            raise WorkerDiedError(
+            code = _bury(worker)
+            if task.tries + 1 < _TIMES_TRIED:
+                waiting.appendleft(task._replace(tries=task.tries + 1))
+                return
+            said = WorkerDiedError(
                 f"a worker process died with exit code {code}, and so did another before it, both with the "
                 f"frames from index {task.indices.start} to {task.indices.stop - 1}; use fewer workers if "
                 "memory is short (--workers 1 uses none). What was tracked is kept: --resume goes on with it"
             )
+        else:
+            self._idle.append(worker)
+        self._done[task.place] = said
+        if isinstance(said, Exception):
+            while waiting and waiting[-1].place > task.place:  # nothing after it is wanted
+                waiting.pop()
 
 
 def _hire(payload: bytes) -> _Worker:
@@ -172,6 +171,15 @@ def _hire(payload: bytes) -> _Worker:
         process.start()
     there.close()
     return _Worker(here, process)
+
+
+def _bury(worker: _Worker) -> int | None:
+    """Clear away a process that died, and return its exit code."""
+    worker.line.close()
+    worker.process.join()
+    code = worker.process.exitcode
+    worker.process.close()
+    return code
 
 
 def _serve(line: Connection, payload: bytes) -> None:

@@ -307,6 +307,27 @@ def test_who_looks_while_chunks_are_finished_sees_every_frame_up_to_now(tmp_path
             thread.join()
 
 
+@pytest.mark.parametrize("frames", [1, 2, 5])
+def test_a_chunk_whose_journal_is_made_just_after_the_folder_was_listed_is_no_problem(
+    tmp_path, monkeypatch, frames
+):
+    with imgstore.create(tmp_path / "a", (32, 48), format="h264/mkv", chunksize=2) as writer:
+
+        def write(numbers):
+            for n in numbers:
+                writer.append(Frame(np.zeros((32, 48), np.uint8), n, n, float(n)))
+
+        def list_then_write(root, suffix):
+            listing = list_store(root, suffix)._replace(journals=[])
+            write(range(1, frames))
+            return listing
+
+        write([0])
+        monkeypatch.setattr(contents, "list_store", list_then_write)
+        with imgstore.open(tmp_path / "a") as store:
+            assert store.problems == ()
+
+
 def test_of_images_that_are_empty_after_a_power_cut_none_is_counted(tmp_path):
     writer = imgstore.create(tmp_path / "a", (32, 48), format="png")
     for n, image in enumerate(numbered_images((32, 48), 6)):

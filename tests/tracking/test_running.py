@@ -421,56 +421,49 @@ def test_a_result_can_be_made_like_another(recording, uninterrupted, tmp_path):
     assert datasets(done.path) == datasets(uninterrupted)
 
 
-def test_a_store_that_is_being_written_is_followed_to_its_end(tmp_path):
-    store, out = tmp_path / "a.store", tmp_path / "a.tracks.h5"
+def track_while_written(store, writer, first, then, meanwhile=lambda: None, **options):
+    """Track a store of so many frames, to which more are added once nearly all of them are tracked."""
     begun, tracked = threading.Event(), threading.Event()
 
     def write():
-        with imgstore.create(store, SHAPE, format="npy", chunksize=40) as writer:
-            for frame in frames(60):
+        with writer:
+            for frame in frames(first):
                 writer.append(frame)
             begun.set()
             assert tracked.wait(60)
-            for frame in frames(60, first=60):
+            for frame in frames(then, first=first):
                 writer.append(frame)
 
     def progress(stage, done, total):
-        if stage == "tracking" and done == 50:
+        if stage == "tracking" and done == first - 10:
             tracked.set()
 
     thread = threading.Thread(target=write)
     thread.start()
     assert begun.wait(60)
-    done = retrack(store, layout=layout_file(tmp_path), out=out, follow=True, progress=progress)
+    meanwhile()
+    done = retrack(store, follow=True, progress=progress, **options)
     thread.join()
+    return done
+
+
+def test_a_store_that_is_being_written_is_followed_to_its_end(tmp_path):
+    store, out = tmp_path / "a.store", tmp_path / "a.tracks.h5"
+    writer = imgstore.create(store, SHAPE, format="npy", chunksize=40)
+    done = track_while_written(store, writer, 60, 60, layout=layout_file(tmp_path), out=out)
     assert done.summary.frames == 120
     assert done.summary.found == {1: 1.0, 2: 1.0}
 
 
 def test_a_broken_chunk_of_a_store_that_is_followed_is_tracked_around_and_told(tmp_path):
     store, out = tmp_path / "a.store", tmp_path / "a.tracks.h5"
-    begun, tracked = threading.Event(), threading.Event()
 
-    def write():
-        with imgstore.create(store, SHAPE, format="mjpeg/avi", chunksize=40) as writer:
-            for frame in frames(100):
-                writer.append(frame)
-            begun.set()
-            assert tracked.wait(60)
-            for frame in frames(60, first=100):
-                writer.append(frame)
+    def break_a_chunk():
+        (broken,) = store.glob("000001.*avi")
+        broken.write_bytes(broken.read_bytes()[:300])
 
-    def progress(stage, done, total):
-        if stage == "tracking" and done == 90:
-            tracked.set()
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    assert begun.wait(60)
-    (broken,) = store.glob("000001.*avi")
-    broken.write_bytes(broken.read_bytes()[:300])
-    done = retrack(store, out=out, follow=True, progress=progress)
-    thread.join()
+    writer = imgstore.create(store, SHAPE, format="mjpeg/avi", chunksize=40)
+    done = track_while_written(store, writer, 100, 60, break_a_chunk, out=out)
     assert (done.summary.frames, done.summary.unread) == (120, 40)
     with open_results(out) as results:
         assert results.frames["index"].tolist() == [*range(40), *range(80, 160)]
