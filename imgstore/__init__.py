@@ -65,7 +65,7 @@ from imgstore.transcode.tiff import TIFF_COMPRESSIONS, ExportedTiff, TiffCompres
 from imgstore.util import ensure_color, ensure_grayscale
 from imgstore.verify import verify
 from imgstore.video import VideoFile, open_source, open_video
-from imgstore.view import FrameView, frame_near
+from imgstore.view import FrameView, frame_near, problems_of
 from imgstore.wav import SavedWav
 from imgstore.writer import DEFAULT_FORMAT, StoreWriter, create
 
@@ -161,6 +161,7 @@ __all__ = [
     "open_source",
     "open_video",
     "parse_yaml",
+    "problems_of",
     "repair",
     "replacing",
     "save_extra",

@@ -69,6 +69,11 @@ def frames_at(frames: FrameSequence, indices: Sequence[int]) -> Iterator[Frame]:
     return (frames[index] for index in indices)
 
 
+def problems_of(frames: FrameSequence) -> tuple[str, ...]:
+    """Return what a recording says is missing or broken in it; a plain video says nothing."""
+    return tuple(getattr(frames, "problems", ()))
+
+
 class FrameView:
     """Some frames of a sequence, themselves a sequence; nothing is read before it is asked for.
 

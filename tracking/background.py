@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from imgstore import FrameSequence, Image, ensure_grayscale, frame_near
+from imgstore import FrameSequence, Image, ensure_grayscale, frame_near, problems_of
 from tracking.detect import BlobFilter, Blobs, find_blobs
 from tracking.errors import EmptyRecordingError
 from tracking.lighting import Lighting, learn_lighting
@@ -280,8 +280,7 @@ def sample_frames(
     Raises EmptyRecordingError if there are no frames.
     """
     if not len(frames):
-        problems = getattr(frames, "problems", ())
-        raise EmptyRecordingError("; ".join(["the recording holds no frames", *problems]))
+        raise EmptyRecordingError("; ".join(["the recording holds no frames", *problems_of(frames)]))
     shape, dtype = (frames.spec.rows, frames.spec.columns), frames.spec.dtype
     room = max(3, _MOST_BYTES // (math.prod(shape) * dtype.itemsize))
     times = np.array(frames.times, np.float64)

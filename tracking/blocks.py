@@ -9,7 +9,17 @@ from typing import Any, Protocol, TypeAlias, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
-from imgstore import ChunkError, Frame, FrameSequence, FrameView, Image, StoreReader, VideoError, frame_near
+from imgstore import (
+    ChunkError,
+    Frame,
+    FrameSequence,
+    FrameView,
+    Image,
+    StoreReader,
+    VideoError,
+    frame_near,
+    problems_of,
+)
 from tracking.detect import RegionBlobs, join_tables
 from tracking.trackers import Detections, SplitTracker, Tracker
 
@@ -243,7 +253,7 @@ class ReadableFrames:
     def __init__(self, frames: FrameSequence, count: int | None = None) -> None:
         self._whole = frames
         self._frames = FrameView(frames, range(len(frames) if count is None else count))
-        self._problems: tuple[str, ...] = tuple(getattr(frames, "problems", ()))
+        self._problems: tuple[str, ...] = problems_of(frames)
         self.spec = frames.spec
 
     @property

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 import imgstore
-from imgstore import BrokenFrame, FrameSequence, StoreReader, __version__
+from imgstore import BrokenFrame, FrameSequence, StoreReader, __version__, problems_of
 from tracking.blocks import (
     Block,
     Detector,
@@ -106,8 +106,7 @@ def retrack(
         path = _result_path(Path(source), wanted.tracker, out, force=force)
         learnt = ReadableFrames(frames)
         if not len(learnt):
-            problems = _problems_of(frames)
-            raise EmptyRecordingError("; ".join([f"{source} holds no frames to track", *problems]))
+            raise EmptyRecordingError("; ".join([f"{source} holds no frames to track", *problems_of(frames)]))
         run = _Run(frames, len(learnt), running, follow, workforce or LocalWorkers(workers), stop, progress)
         more: More = "appended" if follow else "none"
         prepared = prepare(
@@ -122,12 +121,7 @@ def retrack(
             summary = run.track(results, prepared, path)
         known = wanted.realign or follow or summary.stopped  # or nobody waits to hear it
         shift = 0.0 if known else shift_at_end(learnt)
-        return Retracked(path, regions, summary, _problems_of(frames), shift)
-
-
-def _problems_of(frames: FrameSequence) -> tuple[str, ...]:
-    """Return what a recording says is missing or broken in it; a plain video says nothing."""
-    return tuple(getattr(frames, "problems", ()))
+        return Retracked(path, regions, summary, problems_of(frames), shift)
 
 
 def resume(

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from imgstore import Frame, FrameSequence, FrameSpec, Image
+from imgstore import Frame, FrameSequence, FrameSpec, Image, problems_of
 from tracking.blocks import SeenFrame
 from tracking.points import Points
 from tracking.polygons import transform
@@ -112,7 +112,7 @@ class SteadyFrames:
     @property
     def problems(self) -> tuple[str, ...]:
         """What is missing or broken, as the recording says."""
-        return tuple(getattr(self._frames, "problems", ()))
+        return problems_of(self._frames)
 
     def __len__(self) -> int:
         return len(self._frames)
