@@ -97,36 +97,52 @@ def show_(
 
 @layout.command()
 def check(
-    file: Annotated[str, typer.Argument(help="Layout file, or another layout by name.")],
+    name: Annotated[
+        str, typer.Option("--layout", help="Layout file, or another layout by name.", show_default=False)
+    ],
     source: Annotated[
         Path | None, typer.Argument(help="Recording or picture to check it against.", show_default=False)
     ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Picture of SOURCE to write with the regions on it, .png.")
+    ] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with regions: overlapping, outside of the frame, tiny, crossing themselves.
 
-    Without SOURCE only the file is looked at; a layout that finds its regions in a picture needs one. Exits
-    with 1 if something is wrong.
+    Without SOURCE only the layout file is looked at; a layout that finds its regions in a picture needs one.
+    Exits with 1 if something is wrong. Examples:
+
+        ethostore layout check --layout dishes.yaml
+
+        ethostore layout check dishes.store --layout dishes.yaml --picture dishes.png
     """
-    layout = open_layout(file)
-    path = Path(file).expanduser()
+    layout = open_layout(name)
+    path = Path(name).expanduser()
     if source is None and (imgstore.is_picture(path) or not path.is_file()):
         raise LayoutError(
-            f"the layout {file} finds its regions in a picture, and there is none; give a recording or a "
-            f"picture: ethostore layout check {file} SOURCE"
+            f"the layout {name} finds its regions in a picture, and there is none; give a recording or a "
+            f"picture: ethostore layout check SOURCE --layout {name}"
         )
     if source is None:
+        if picture is not None:
+            raise typer.BadParameter("--picture needs SOURCE, the recording or picture to draw on")
         regions, shape = LayoutFile.read(path).regions()
     else:
+        _check_free(picture, force=force)
         image = _look(source)
         shape = image.shape
         regions = find_regions(allow_outside(layout), image)
+        if picture is not None:
+            _write_picture(picture, draw_regions(image, regions))
     problems = check_regions(regions.rois, shape)
     listed = [
         {"kind": problem.kind, "regions": problem.regions, "text": problem.text} for problem in problems
     ]
     facts = _facts(regions)
-    show(facts | ({"problems": listed} if as_json else {"problems": len(problems)}), as_json=as_json)
+    facts |= {"picture": str(picture)} if picture else {}
+    show(facts | {"problems": listed if as_json else len(problems)}, as_json=as_json)
     if not as_json:
         _tell(problems)
     if problems:

@@ -43,12 +43,14 @@ def test_regions_are_found_checked_changed_and_shown(dishes, tmp_path):
     assert (found["regions"], found["file"]) == (4, "a.yaml")
     assert found["mm_per_pixel"] == pytest.approx(60 / 184, rel=0.03)
     assert cv2.imread(str(tmp_path / "a.png")).shape == (480, 640, 3)
-    assert "problems      0" in ethostore("layout", "check", "a.yaml", dishes, cwd=tmp_path).stdout
+    checked = ethostore("layout", "check", dishes, "--layout", "a.yaml", "--picture", "c.png", cwd=tmp_path)
+    assert "problems      0" in checked.stdout
+    assert cv2.imread(str(tmp_path / "c.png")).shape == (480, 640, 3)
     ethostore(
         *("layout", "edit", "a.yaml", "--move", "1=200,0", "--rename", "2=control", "--delete", "4"),
         cwd=tmp_path,
     )
-    done = ethostore("layout", "check", "a.yaml", cwd=tmp_path, check=False)
+    done = ethostore("layout", "check", "--layout", "a.yaml", cwd=tmp_path, check=False)
     assert done.returncode == 1
     assert re.search(r"overlap: regions 1 and 2 control share \d+% of the smaller one", done.stderr)
     ethostore("layout", "show", dishes, "--layout", "a.yaml", "--out", "b.png", cwd=tmp_path)
@@ -111,20 +113,21 @@ def test_all_that_is_wrong_with_regions_is_said_at_once(dishes, tmp_path, head, 
         "  - {rectangle: [100, 100, 80, 80]}\n"
         "  - {rectangle: [120, 100, 80, 80]}\n"
     )
-    done = ethostore("layout", "check", "a.yaml", *source, cwd=tmp_path, check=False)
+    done = ethostore("layout", "check", *source, "--layout", "a.yaml", cwd=tmp_path, check=False)
     assert done.returncode == 1
     said = re.findall(r"^(\w+):", done.stderr, re.MULTILINE)
     assert said == (["outside", "outside", "overlap"] if head or source else ["overlap"])
 
 
 def test_wrong_calls_of_layout_say_what_would_work(dishes, tmp_path):
+    (tmp_path / "a.yaml").write_text("regions: [{circle: [50, 50, 20]}]\n")
     (tmp_path / "grid.yaml").write_text("grid: {rows: 2, columns: 2}\n")
     (tmp_path / "bow.yaml").write_text("regions: [{polygon: [[10, 10], [200, 90], [200, 10], [10, 90]]}]\n")
     for arguments, says in (
-        (("check", "grid.yaml"), "layout find SOURCE --layout grid.yaml"),
-        (("check", "nowhere.yaml"), "cannot be read"),
-        (("check", "sleep-monitor-20tube"), "layout check sleep-monitor-20tube SOURCE"),
-        (("check", "bow.yaml"), "outline of region 1 crosses itself"),
+        (("check", "--layout", "grid.yaml"), "layout find SOURCE --layout grid.yaml"),
+        (("check", "--layout", "nowhere.yaml"), "cannot be read"),
+        (("check", "--layout", "wells"), "layout check SOURCE --layout wells"),
+        (("check", "--layout", "bow.yaml"), "outline of region 1 crosses itself"),
         (("find", dishes, "--layout", "circels"), "did you mean 'circles'"),
         (("edit", "grid.yaml", "--move", "1=2,3"), "edit it as text"),
         (("draw", dishes), "layout find.*layout edit.*layout show"),
@@ -134,6 +137,7 @@ def test_wrong_calls_of_layout_say_what_would_work(dishes, tmp_path):
         (("edit", "grid.yaml", "--move", "1=2"), "takes 2 numbers"),
         (("edit", "grid.yaml", "--rename", "all=x"), "one region"),
         (("show", dishes, "--out", "a.gif"), r"\.png"),
+        (("check", "--layout", "a.yaml", "--picture", "a.png"), "needs SOURCE"),
     ):
         fails("layout", *arguments, cwd=tmp_path, says=says, code=2)
 
