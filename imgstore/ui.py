@@ -23,6 +23,29 @@ def why_no_window() -> str:
     return ""
 
 
+def open_window(name: str, flags: int = cv2.WINDOW_AUTOSIZE) -> None:
+    """Open an empty window, without OpenCV's buttons, whose menu takes the right click.
+
+    Parameters
+    ----------
+    flags : OpenCV's, cv2.WINDOW_NORMAL for one that can be resized.
+
+    Raises MissingDependencyError if no window can be opened.
+    """
+    if reason := why_no_window():
+        raise MissingDependencyError(reason)
+    os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")  # five lines on fonts, harmless
+    cv2.namedWindow(name, flags | cv2.WINDOW_GUI_NORMAL)
+
+
+def is_open(name: str) -> bool:
+    """Say whether a window was not closed yet."""
+    try:
+        return cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) >= 1
+    except cv2.error:  # what Qt says once the last of its windows was closed
+        return False
+
+
 class Window:
     """A window with a name, by which OpenCV knows it."""
 
@@ -48,10 +71,8 @@ def new_window(name: str, size: tuple[int, int] | None = None, shape: Sequence[i
 
     Raises MissingDependencyError if no window can be opened.
     """
-    if reason := why_no_window():
-        raise MissingDependencyError(reason)
     columns, rows = size or (_LARGEST if shape is None else (shape[1], shape[0]))
     scale = min(1.0, _LARGEST[0] / columns, _LARGEST[1] / rows)
-    cv2.namedWindow(name, cv2.WINDOW_NORMAL)
+    open_window(name, cv2.WINDOW_NORMAL)
     cv2.resizeWindow(name, int(columns * scale), int(rows * scale))
     return Window(name)

@@ -1,6 +1,5 @@
 """Draw regions by hand: the clicks and keys, and the window that hands them on."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgstore import ensure_color
-from tools.preview import has_display
+from imgstore.ui import is_open, open_window, why_no_window
 from tracking import ROI, LayoutError, RegionError, Regions, circle_through, draw_regions
 
 _LARGEST = (1400, 900)  # columns and rows of the window
@@ -73,9 +72,9 @@ def draw_by_hand(image: npt.NDArray[np.uint8], begin: Regions) -> Regions | None
 
     Raises LayoutError where there is no display.
     """
-    if not has_display():
+    if reason := why_no_window():
         raise LayoutError(
-            "drawing needs a display, and there is none: let regions be found (ethostore layout find), or "
+            f"drawing needs a window, and {reason}: let regions be found (ethostore layout find), or "
             "write them down (ethostore layout edit) and look at them (ethostore layout show)"
         )
     sketch = Sketch(list(begin.rois))
@@ -94,24 +93,19 @@ def draw_by_hand(image: npt.NDArray[np.uint8], begin: Regions) -> Regions | None
             key = chr(cv2.waitKey(_WAIT_MS) & 0xFF)
             if key == "s" and sketch.rois:
                 return replace(begin, rois=sketch.rois)
-            if key in "q\x1b" or cv2.getWindowProperty(_WINDOW, cv2.WND_PROP_VISIBLE) < 1:
+            if key in "q\x1b" or not is_open(_WINDOW):
                 return None
             press(sketch, key)
 
 
 @contextmanager
 def _window() -> Iterator[None]:
-    """Have a window as long as the block runs, and keep to itself what Qt says of fonts."""
-    errors, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    """Have a window as long as the block runs."""
+    open_window(_WINDOW)
     try:
-        cv2.namedWindow(_WINDOW, cv2.WINDOW_AUTOSIZE)
         yield
     finally:
         cv2.destroyAllWindows()
-        os.dup2(errors, 2)
-        os.close(errors)
-        os.close(nowhere)
 
 
 def press(sketch: Sketch, key: str) -> None:

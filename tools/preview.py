@@ -1,8 +1,6 @@
 """A window with what a camera sees while it is recorded, in a process of its own."""
 
 import multiprocessing
-import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
@@ -20,24 +18,20 @@ from hardware import (
     frame_text,
 )
 from imgstore import Image
+from imgstore.ui import is_open, open_window, why_no_window
 from tools.record_display import Watch, lost_text
 
 _WIDEST = 960  # pixels of the window
 _START_S = 30.0
 _LOOK_S = 0.05
-
-
-def has_display() -> bool:
-    """Say whether a window can be shown."""
-    named = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    return not sys.platform.startswith("linux") or bool(named)
+_CLOSE_KEYS = "q\x1b"
 
 
 def check_display() -> None:
     """Raise typer.BadParameter where no window can be shown."""
-    if not has_display():
+    if reason := why_no_window():
         raise typer.BadParameter(
-            "--preview needs a display, and there is none; look at the recording with `ethostore frame`, "
+            f"--preview needs a window, and {reason}; look at the recording with `ethostore frame`, "
             "or let another program read its live feed (--feed NAME)"
         )
 
@@ -91,14 +85,14 @@ def picture(frame: CameraFrame, progress: RecordProgress | None) -> Image:
 
 
 def _show(feeds: Mapping[str, str], connection: Connection) -> None:
-    """Show windows until the recording ends; the whole of the process."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # Qt complains about fonts there
+    """Show windows until they are closed or the recording ends; the whole of the process."""
     progress: Mapping[str, RecordProgress] = {}
     readers = {name: FeedReader(feed) for name, feed in feeds.items()}
     try:
-        for reader in readers.values():
+        for name, reader in readers.items():
             reader.start(_START_S)
-        while True:
+            open_window(_title(name))
+        while readers:
             while connection.poll():
                 progress = connection.recv()
             for name, reader in readers.items():
@@ -106,10 +100,17 @@ def _show(feeds: Mapping[str, str], connection: Connection) -> None:
                     frame = reader.latest(_LOOK_S)
                     if frame is None:
                         return
-                    cv2.imshow(f"ethostore: {name}", picture(frame, progress.get(name)))
-            cv2.waitKey(1)
+                    cv2.imshow(_title(name), picture(frame, progress.get(name)))
+            if chr(cv2.waitKey(1) & 0xFF) in _CLOSE_KEYS:
+                return
+            for name in [name for name in readers if not is_open(_title(name))]:
+                readers.pop(name).close()
     except (HardwareError, EOFError, OSError, KeyboardInterrupt):
         return  # the recording ended, however it did
     finally:
         for reader in readers.values():
             reader.close()
+
+
+def _title(name: str) -> str:
+    return f"ethostore: {name} (q closes this, the recording goes on)"

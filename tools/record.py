@@ -185,7 +185,7 @@ def record(
         typer.Option(
             "--preview",
             rich_help_panel="Others",
-            help="Show the picture in a window, with time, rate and queue on it.",
+            help="Show the picture in a window, with time, rate and queue on it; closing it ends nothing.",
         ),
     ] = False,
     overlay: Annotated[
