@@ -248,3 +248,13 @@ def test_names_in_the_table_say_what_they_are_good_for():
     summaries = [TRACKERS.get(name).summary for name in TRACKERS.names()]
     assert all(summaries)
     assert all(one != other for one, other in pairwise(summaries))
+
+
+@pytest.mark.parametrize("name", ["archive", "adaptive", "difference"])
+def test_a_threshold_that_is_given_goes_before_the_one_that_is_learnt(name):
+    walks_far = Arena([walk(COUNT, (15, 30), (185, 95))])
+    areas = []
+    for threshold in (15, 45, 200):
+        points = track(TRACKERS.get(name)({"threshold": threshold}), walks_far, [WHOLE])
+        areas.append(np.median(points["area"]) if len(points) else 0)
+    assert areas[0] > areas[1] > areas[2] == 0

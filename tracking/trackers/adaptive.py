@@ -64,6 +64,13 @@ class AdaptiveSettings:
         "whether animals are dark or light on their background, or either; auto learns it at the start",
         choices=POLARITIES,
     )
+    threshold: float = setting(
+        0.0,
+        "difference from the background that is an animal; 0 to learn it from noise and contrast",
+        unit="grey levels",
+        least=0,
+        most=254,
+    )
     length: float = setting(0.0, "length of an animal; 0 to learn it", unit="px", least=0)
     fastest: float = setting(
         5.0, "half-life of the background where animals are not found", unit="s", least=0.1, most=86400
@@ -123,8 +130,10 @@ class _Model:
             count = settings.animals or UNKNOWN_MOST
             most, largest = 2 * count + 4, 2.0 * count
         if not self.known:
-            return BlobFilter(threshold, max(4.0, 0.05 * self.look.area), math.inf, most)
-        least = max(threshold, BODY_SHARE * self.look.contrast)
+            return BlobFilter(
+                settings.threshold or threshold, max(4.0, 0.05 * self.look.area), math.inf, most
+            )
+        least = settings.threshold or max(threshold, BODY_SHARE * self.look.contrast)
         return BlobFilter(least, 0.15 * self.look.area, largest * self.look.area, most)
 
 

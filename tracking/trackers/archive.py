@@ -55,6 +55,13 @@ class ArchiveSettings:
         "whether animals are dark or light on their background, or either; auto learns it",
         choices=POLARITIES,
     )
+    threshold: float = setting(
+        0.0,
+        "difference from the background that is an animal; 0 to learn it from noise and contrast",
+        unit="grey levels",
+        least=0,
+        most=254,
+    )
     length: float = setting(0.0, "length of an animal; 0 to learn it", unit="px", least=0)
     candidates: int = setting(
         4,
@@ -127,7 +134,7 @@ class ArchiveTracker:
         for roi, threshold in zip(rois, background.thresholds, strict=True):
             window = roi.window(background.image.shape)
             wanted = BlobFilter(
-                threshold=max(threshold, BODY_SHARE * look.contrast),
+                threshold=settings.threshold or max(threshold, BODY_SHARE * look.contrast),
                 smallest=0.15 * look.area,
                 largest=(2 * most if several else 6) * look.area,
                 most=2 * most + 4 if several else settings.candidates,
