@@ -37,6 +37,10 @@ _TRAVELLED = 3.0  # times its area: what has gone over that much has been seen b
 _FILLED = 2.5  # times the pixels of the regions: to prepare so many at once takes no longer
 _GUESSES = (0.05, 0.1, 0.2)  # length of an animal as a share of its region, the likeliest first
 _MOST_GUESSED = 30  # regions
+_AREA_SPREAD = 0.6  # how much animals differ from their typical look, as logarithms
+_CONTRAST_SPREAD = 0.4
+_UNKNOWN = 1.0  # cost of a look that cannot be told
+_ALWAYS_THERE = 3.0  # cost of being part of the background, as stains are too
 _BOTH = 0.2  # of what moves, for animals to be dark in some regions and light in others
 
 BODY_SHARE = 0.35
@@ -68,6 +72,28 @@ class Look(NamedTuple):
     area: float
     contrast: float
     length: float
+
+
+def look_costs(
+    blobs: Blobs,
+    area: npt.NDArray[np.float64] | float,
+    contrast: npt.NDArray[np.float64] | float,
+    known: npt.NDArray[np.bool_] | bool = True,
+) -> npt.NDArray[np.float64]:
+    """Return how little blobs look like animals.
+
+    What lies for the most part where the background is a guess may be a stain as well. By how much more than
+    half does not matter: less of an edge of something dark is such a guess than of an animal that sits there.
+
+    Parameters
+    ----------
+    area, contrast : of the animals; one value, or one for each blob.
+    known : whether they are, else all blobs look alike.
+    """
+    areas = np.log(np.maximum(blobs["area"], 1) / area) / _AREA_SPREAD
+    contrasts = np.log(np.maximum(blobs["contrast"], 1) / contrast) / _CONTRAST_SPREAD
+    there = np.minimum(1.0, 2.0 * blobs["marked"])
+    return np.asarray(np.where(known, 0.5 * (areas**2 + contrasts**2), _UNKNOWN) + _ALWAYS_THERE * there)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,6 +23,7 @@ from tracking.background import (
     Window,
     find_spots,
     learn,
+    look_costs,
     sample_frames,
 )
 from tracking.clock import SteadyClock
@@ -42,9 +43,6 @@ from tracking.trackers.single import OnePerRegion, stack_blobs
 Grey = npt.NDArray[np.uint8]
 
 _EVERY = 1.0  # seconds after which a region learns again
-_AREA_SPREAD = 0.6  # how much an animal differs from its typical look, as logarithms
-_CONTRAST_SPREAD = 0.4
-_ALWAYS_THERE = 3.0  # cost of being part of the background, as stains are too
 _SURE = 3.0  # an animal that costs less looks like itself
 _ALIKE = 1 / (1 + math.exp(_SURE - LOST))  # the score of one that costs that
 _RESTING = 1.0  # cost of not moving for long, beside another that looks as good
@@ -161,13 +159,12 @@ class _Region:
     def detect(self, image: Grey, frame: Image) -> Blobs:
         """Return the candidates in the prepared image of the region, x and y in pixels of the frame."""
         difference = cv2.bitwise_and(self._preparation.compare(self._background.image, image), self.mask)
+        picture, behind = frame[self.window], self._background.image
         if self._settings.animals == 1:
-            blobs = find_blobs(difference, self._wanted, self._spots, background=self._background.image)
+            blobs = find_blobs(difference, self._wanted, self._spots, picture, behind)
         else:
-            picture = ensure_grayscale(frame[self.window])
-            most = self._settings.animals or UNKNOWN_MOST
-            body = Body.of(self.model.look, most)
-            looked = Looked(difference, self._spots, picture, self._background.image)
+            body = Body.of(self.model.look, self._settings.animals or UNKNOWN_MOST)
+            looked = Looked(difference, self._spots, ensure_grayscale(picture), behind)
             blobs = find_crowd(looked, self._wanted, body)
         blobs["x"] += self.window[1].start
         blobs["y"] += self.window[0].start
@@ -316,7 +313,7 @@ class AdaptiveTracker:
         ]
         if self._herds is not None:
             every = RegionBlobs.join(found)
-            looks = _look_costs(every.table, np.repeat(self._looks, every.counts, axis=0))
+            looks = _costs_of(every.table, np.repeat(self._looks, every.counts, axis=0))
             points = self._herds.choose(every, looks, self._clock.now)
         else:
             table = stack_blobs(found, self._settings.candidates)
@@ -332,7 +329,8 @@ class AdaptiveTracker:
 
     def _costs(self, table: Blobs) -> npt.NDArray[np.float64]:
         """Return how little candidates look like the animals of their regions; infinite where none is."""
-        costs = _look_costs(table, self._looks[:, None]) + _RESTING * self._rest.resting(table)
+        looks = _costs_of(table, self._looks[:, None])
+        costs = looks + _RESTING * self._rest.resting(table)
         return np.asarray(np.where(table["area"] > 0, costs, np.inf))
 
     def _follow(self, images: Sequence[Grey], elapsed: float) -> None:
@@ -365,12 +363,9 @@ def _teach_several(place: int, region: _Region, herds: Herds, since: float) -> N
     herds.resize(place, region.model.look)
 
 
-def _look_costs(blobs: Blobs, looks: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return how little blobs look like animals of a look, a row of `self._looks` that fits to them."""
-    area = np.log(np.maximum(blobs["area"], 1) / looks[..., 0]) / _AREA_SPREAD
-    contrast = np.log(np.maximum(blobs["contrast"], 1) / looks[..., 1]) / _CONTRAST_SPREAD
-    costs = np.where(looks[..., 2] > 0, 0.5 * (area**2 + contrast**2), 1.0)
-    return np.asarray(costs + _ALWAYS_THERE * blobs["marked"])
+def _costs_of(blobs: Blobs, looks: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the costs of blobs by rows of the looks of their regions."""
+    return look_costs(blobs, looks[..., 0], looks[..., 1], looks[..., 2] > 0)
 
 
 class _Sightings:

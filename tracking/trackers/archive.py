@@ -18,9 +18,10 @@ from tracking.background import (
     Progress,
     Window,
     learn,
+    look_costs,
     sample_frames,
 )
-from tracking.detect import BlobFilter, Blobs, Looked, RegionBlobs, find_rows
+from tracking.detect import BlobFilter, Looked, RegionBlobs, find_rows
 from tracking.heading import Headings
 from tracking.link import PathCosts
 from tracking.linkers import UNKNOWN_MOST, Linker, OneEach, Several
@@ -31,10 +32,6 @@ from tracking.split import Body, find_crowd
 from tracking.trackers.base import Detections, TrackerKind
 
 Grey = npt.NDArray[np.uint8]
-
-_AREA_SPREAD = 0.6  # how much animals differ from their typical look, as logarithms
-_CONTRAST_SPREAD = 0.4
-_ALWAYS_THERE = 3.0  # cost of being part of the background, as stains are too
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +176,10 @@ class ArchiveTracker:
 
     def link(self, detections: Detections) -> Points:
         """Take what was seen in the next frame; return the points of the frames that are now decided."""
-        _, linker = self._prepared()
-        looks = self._look_costs(detections.blobs.table)
-        return self._headings.append(*linker.append(detections.blobs, looks, detections.time))
+        learnt, linker = self._prepared()
+        blobs, look = detections.blobs, learnt.background.look
+        costs = look_costs(blobs.table, look.area, look.contrast)
+        return self._headings.append(*linker.append(blobs, costs, detections.time))
 
     def finish(self) -> Points:
         """Return the points of the last frames."""
@@ -205,13 +203,6 @@ class ArchiveTracker:
             masked = [cv2.bitwise_and(image[area.window], area.mask) for area in self._areas]
             self._lit = (slot, [np.asarray(background, np.uint8) for background in masked])
         return self._lit[1]
-
-    def _look_costs(self, blobs: Blobs) -> npt.NDArray[np.float64]:
-        """Return how little blobs look like the animals of this recording."""
-        look = self._prepared()[0].background.look
-        area = np.log(blobs["area"] / look.area) / _AREA_SPREAD
-        contrast = np.log(np.maximum(blobs["contrast"], 1) / look.contrast) / _CONTRAST_SPREAD
-        return np.asarray(0.5 * (area**2 + contrast**2) + _ALWAYS_THERE * blobs["marked"])
 
 
 ARCHIVE = TrackerKind(

@@ -129,7 +129,8 @@ class DifferenceTracker:
         found = []
         for area, before, image in zip(self._areas, self._before_now(images), images, strict=True):
             change = preparation.compare(before, image)
-            blobs = find_blobs(cv2.bitwise_and(change, area.mask), area.wanted)
+            picture = frame.image[area.window]
+            blobs = find_blobs(cv2.bitwise_and(change, area.mask), area.wanted, picture=picture)
             blobs["x"] += area.window[1].start
             blobs["y"] += area.window[0].start
             found.append(blobs)
