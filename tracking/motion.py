@@ -24,7 +24,8 @@ _CERTAIN = 5.0  # standard deviations; noise is beyond in 4 of a million windows
 _SLOWEST, _FASTEST = 0.05, 0.25  # body lengths per second, between which the threshold lies
 _SLOWEST_PX = 1.0  # pixels per second, where nothing is known of bodies
 _FEWEST_TO_SHAKE = 5  # animals that have to go the same way
-_SHAKEN_TOGETHER = 0.6  # of the animals
+_SHAKEN_TOGETHER = 0.6  # of the animals ...
+_SURELY_TOGETHER = 7  # ... but so many at least, or all: six that walk often go the same way by chance
 _LEAST_SHAKE = 0.3  # pixels
 
 
@@ -147,7 +148,7 @@ def common_step(dx: Numbers, dy: Numbers) -> Numbers:
     """Return the steps that animals make together because the camera does, shape (2, windows), pixels.
 
     They are 0 unless five animals or more are seen, the usual step is 0.3 px or more, and those of six in ten
-    animals differ from it by less than half of it.
+    animals, seven at least or else all, differ from it by less than half of it.
 
     Parameters
     ----------
@@ -160,7 +161,8 @@ def common_step(dx: Numbers, dy: Numbers) -> Numbers:
     steps = np.stack([dx, dy])
     usual = _median(steps)
     size = np.hypot(*usual)
-    together = (np.hypot(*(steps - usual[:, None])) < size / 2).sum(axis=0) >= _SHAKEN_TOGETHER * seen
+    alike = (np.hypot(*(steps - usual[:, None])) < size / 2).sum(axis=0)
+    together = alike >= np.maximum(_SHAKEN_TOGETHER * seen, np.minimum(seen, _SURELY_TOGETHER))
     return np.where(together & (seen >= _FEWEST_TO_SHAKE) & (size >= _LEAST_SHAKE), usual, none)
 
 

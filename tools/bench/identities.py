@@ -28,6 +28,7 @@ Row = dict[str, Any]
 
 NAMES = {"ethostore": "ethostore", "trackpy": "trackpy", "norfair": "norfair"}
 SCORES = ("HOTA", "IDF1", "MOTA", "switches")
+_DAY = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,17 @@ class Scene:
 def scenes(seconds: float, seed: int) -> list[Scene]:
     """Return recordings of more and more animals, in more and less room, and of what makes it harder."""
     plain = CrowdPlan(animals=2, side=240, seconds=seconds, seed=seed)
+    week = CrowdPlan(
+        animals=1,
+        side=120,
+        seconds=7 * _DAY,
+        rate=0.1,
+        bout=60,
+        rest=1200,
+        still=[(1, 0, (day + 0.9) * _DAY, (day + 1.2) * _DAY) for day in range(6)],
+        cycle=(_DAY, 0.4),
+        seed=seed,
+    )
     return [
         *(Scene(f"{n} animals", replace(plain, animals=n)) for n in (2, 5, 10, 20)),
         Scene("10 in half the room", replace(plain, animals=10, side=170)),
@@ -51,6 +63,7 @@ def scenes(seconds: float, seed: int) -> list[Scene]:
         Scene("20 at 60 fps", replace(plain, animals=20, rate=60.0)),
         Scene("3 at 2 fps, ten times as long", replace(plain, animals=3, rate=2.0, seconds=10 * seconds)),
         Scene("5, infrared, noise, shake", replace(plain, animals=5, infrared=True, noise=5.0, shake=0.7)),
+        Scene("1 for a week, a frame in 10 s", week),
         Scene("10 that look alike", replace(plain, animals=10, size_spread=0.0, shade_spread=0.0)),
         Scene("5 of different sizes", replace(plain, animals=5, size_spread=0.2, company=0.6)),
     ]
