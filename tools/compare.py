@@ -28,8 +28,9 @@ def compare(
     truth: Annotated[
         Path | None,
         typer.Option(
-            help="CSV of known positions: columns frame, x, y (or x_abs, pos_x ...) in pixels, and roi if "
-            "there are several regions; rows with valid = 0 are left out."
+            help="CSV of known positions: columns frame, x, y (or x_abs, pos_x ...) in pixels, roi if "
+            "there are several regions, identity if there are several animals; rows with valid = 0 are "
+            "left out."
         ),
     ] = None,
     first_frame: Annotated[
@@ -49,8 +50,9 @@ def compare(
 ) -> None:
     """Print how far two results agree: who was found in one only, and how far apart the others are.
 
-    In every frame that both speak of, the animals of a region are paired, nearest first; identities do not
-    matter. With --truth, A (and B, if it is given) is compared with known positions.
+    In every frame that both speak of, the animals of a region are paired, nearest first, whatever their
+    identities; where there are several, it is told how these fit. With --truth, A (and B, if it is given) is
+    compared with known positions.
 
         ethostore compare new.tracks.h5 old.tracks.h5 --out worst.png
 
@@ -106,19 +108,33 @@ def _show(found: Comparison) -> None:
     for title in ("region", "both", "only A", "only B", "median (px)", "95 %", "largest"):
         table.add_column(title, justify="right")
     table.add_column(f"of B within {found.radius:g} px", justify="right")
+    if several := found.whole.same == found.whole.same:
+        table.add_column("same identity", justify="right")
+        table.add_column("switches", justify="right")
     for one in found.regions:
-        table.add_row(str(one.roi), *_cells(one))
+        table.add_row(str(one.roi), *_cells(one, several=several))
     table.add_section()
-    table.add_row("all", *_cells(found.whole), style="bold")
+    table.add_row("all", *_cells(found.whole, several=several), style="bold")
     show_table(table)
-    if found.worst:
-        worst = ", ".join(
-            f"{one.index} (region {one.roi}, {one.distance:.1f} px)" for one in found.worst[:_LISTED]
+    worst = [one for one in found.worst[:_LISTED] if one.distance > 0]
+    if worst:
+        each = (f"{one.index} (region {one.roi}, {one.distance:.1f} px)" for one in worst)
+        console.print(f"worst frames: {', '.join(each)}")
+    if found.switches:
+        shown = [
+            f"{one.index} (region {one.roi}, {one.identity} of B: {one.before} to {one.after} of A)"
+            for one in found.switches[:_LISTED]
+        ]
+        console.print(
+            f"switches from frames: {', '.join(shown)}{' ...' if len(found.switches) > _LISTED else ''}"
         )
-        console.print(f"worst frames: {worst}")
 
 
-def _cells(one: Agreement) -> list[str]:
+def _cells(one: Agreement, *, several: bool) -> list[str]:
     distances = [f"{value:.2f}" if value == value else "-" for value in (one.median, one.p95, one.largest)]
-    near = f"{one.near:.2%}" if one.near == one.near else "-"
-    return [*map(str, (one.both, one.only_a, one.only_b)), *distances, near]
+    cells = [*map(str, (one.both, one.only_a, one.only_b)), *distances, _share(one.near)]
+    return [*cells, _share(one.same), str(one.switches)] if several else cells
+
+
+def _share(value: float) -> str:
+    return f"{value:.2%}" if value == value else "-"

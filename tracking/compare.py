@@ -1,7 +1,7 @@
 """How two results of a recording differ, or one from known positions."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -14,6 +14,7 @@ from tracking.frame_points import FramePoints
 from tracking.motion import Numbers
 from tracking.points import Status
 from tracking.results import Results
+from tracking.switches import IdentitySwitch, IdentityTally
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,21 +34,24 @@ _TRUTH_COLUMNS = {
     "index": ("frame", "index"),
     "x": ("x", "x_abs", "x_px", "pos_x"),
     "y": ("y", "y_abs", "y_px", "pos_y"),
+    "identity": ("identity", "animal", "id"),
 }
+_DEFAULTS = {"roi": 1, "identity": 0}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
-    """Positions, all arrays of shape (n,): indices of frames, regions, and pixels."""
+    """Positions, arrays of shape (n,): indices of frames, regions, identities (0: unknown), pixels."""
 
     index: Indices
     roi: Indices
+    identity: Indices
     x: Numbers
     y: Numbers
 
     def pick(self, rows: Rows) -> "Places":
         """Return some of them."""
-        return Places(self.index[rows], self.roi[rows], self.x[rows], self.y[rows])
+        return Places(self.index[rows], self.roi[rows], self.identity[rows], self.x[rows], self.y[rows])
 
 
 class Side(Protocol):
@@ -87,11 +91,12 @@ class ResultSide:
         mine = (index >= first) & (index < stop) & (points["status"] != Status.LOST)
         points = points[mine & np.isfinite(points["x"]) & np.isfinite(points["y"])]
         x, y = points["x"].astype(np.float64), points["y"].astype(np.float64)
-        return Places(self._index[points["frame"]], points["roi"].astype(np.int64), x, y)
+        roi, identity = (points[name].astype(np.int64) for name in ("roi", "identity"))
+        return Places(self._index[points["frame"]], roi, identity, x, y)
 
 
 class TruthSide:
-    """Known positions, from a table with the columns roi, index, x, y."""
+    """Known positions, from a table with the columns roi, index, identity (0: unknown), x, y."""
 
     def __init__(self, table: "pd.DataFrame", name: str = "truth") -> None:
         self.name = name
@@ -99,6 +104,7 @@ class TruthSide:
         self._places = Places(
             table["index"].to_numpy(np.int64),
             table["roi"].to_numpy(np.int64),
+            table["identity"].to_numpy(np.int64),
             table["x"].to_numpy(np.float64),
             table["y"].to_numpy(np.float64),
         )
@@ -114,7 +120,8 @@ def read_truth(path: str | os.PathLike[str], *, first_frame: int = 0) -> TruthSi
     """Return known positions from a CSV file, compressed or not.
 
     It has columns frame (or index), x, y (or x_abs, pos_x ...), in pixels of the frame, and may have roi (or
-    region; else it is 1) and valid, of which rows with 0 are left out.
+    region; else it is 1), identity (or animal, id; whole numbers from 1), and valid, of which rows with 0 are
+    left out.
 
     Parameters
     ----------
@@ -136,11 +143,11 @@ def read_truth(path: str | os.PathLike[str], *, first_frame: int = 0) -> TruthSi
     columns: dict[str, pd.Series] = {}
     for name, known in _TRUTH_COLUMNS.items():
         there = next((column for column in known if column in table), None)
-        if there is None and name != "roi":
+        if there is None and name not in _DEFAULTS:
             raise ResultFileError(
                 f"{path} has no column {' or '.join(known)}; it has {', '.join(map(str, table.columns))}"
             )
-        columns[name] = pd.Series(1, table.index) if there is None else table[there]
+        columns[name] = pd.Series(_DEFAULTS[name], table.index) if there is None else table[there]
     found = pd.DataFrame(columns).dropna()
     found["index"] -= first_frame
     return TruthSide(found, Path(path).name)
@@ -157,6 +164,9 @@ class Agreement:
     only_a, only_b : those that only one did.
     median, p95, largest : distance of those that both found, pixels; NaN if there are none.
     near : share of all that the second has, within `radius` of the first's.
+    same : share of pairs whose identities fit, if each stands for one of the other side; NaN if there is one
+        animal only, or identities are not known.
+    switches : how often an animal of the second goes over to another identity of the first.
     """
 
     roi: int
@@ -167,6 +177,8 @@ class Agreement:
     p95: float
     largest: float
     near: float
+    same: float
+    switches: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +205,7 @@ class Comparison:
     whole : over all regions.
     regions : each, in the order of their numbers.
     worst : the largest distances, some frames apart from each other.
+    switches : the first changes of identity.
     """
 
     a: str
@@ -204,6 +217,7 @@ class Comparison:
     whole: Agreement
     regions: tuple[Agreement, ...]
     worst: tuple[Worst, ...]
+    switches: tuple[IdentitySwitch, ...]
 
 
 def check_same_recording(a: Results, b: Results) -> str:
@@ -256,7 +270,8 @@ def compare(a: Side, b: Side, *, radius: float = 10.0) -> Comparison:
     """Return how two results, or a result (a) and known positions (b), differ.
 
     In every frame that both speak of, the animals of each region are paired, nearest first, whatever their
-    identities. Against known positions, only regions count in which there are some in that frame.
+    identities; how these fit is counted over all frames. Against known positions, only regions count in which
+    there are some in that frame.
 
     Raises
     ------
@@ -268,6 +283,7 @@ def compare(a: Side, b: Side, *, radius: float = 10.0) -> Comparison:
         raise TrackingError(f"{a.name} and {b.name} speak of no frame in common; are they of one recording?")
     tallies: dict[int, _Tally] = {}
     worst: list[Worst] = []
+    identities = IdentityTally()
     for first in range(0, len(common), _FRAMES):
         some = common[first : first + _FRAMES]
         ours, theirs = (_of_frames(side.between(int(some[0]), int(some[-1]) + 1), some) for side in (a, b))
@@ -280,6 +296,7 @@ def compare(a: Side, b: Side, *, radius: float = 10.0) -> Comparison:
             tally = tallies.setdefault(roi, _Tally(radius))
             counts = (int((side.roi == roi).sum()) for side in (ours, theirs))
             tally.add(distances[paired.roi == roi], *counts)
+        identities.add(paired.index, paired.roi, paired.identity, others.identity)
         worst = sorted([*worst, *_worst_of(paired, others, distances)], key=lambda one: -one.distance)[:_KEPT]
     whole = _Tally(radius)
     for tally in tallies.values():
@@ -291,9 +308,10 @@ def compare(a: Side, b: Side, *, radius: float = 10.0) -> Comparison:
         frames_a=len(a.indices),
         frames_b=len(b.indices),
         radius=radius,
-        whole=whole.agreement(0),
-        regions=tuple(tallies[roi].agreement(roi) for roi in sorted(tallies)),
+        whole=whole.agreement(0, identities, tallies),
+        regions=tuple(tallies[roi].agreement(roi, identities, [roi]) for roi in sorted(tallies)),
         worst=tuple(_spread(worst)),
+        switches=identities.first(),
     )
 
 
@@ -352,8 +370,8 @@ class _Tally:
         if not np.isnan(other._largest):
             self._largest = float(np.nanmax([self._largest, other._largest]))
 
-    def agreement(self, roi: int) -> Agreement:
-        """Return what it comes to."""
+    def agreement(self, roi: int, identities: IdentityTally, rois: Collection[int]) -> Agreement:
+        """Return what it comes to, for regions of these numbers."""
         both, near, all_a, all_b = self._counts.tolist()
         return Agreement(
             roi=roi,
@@ -364,6 +382,8 @@ class _Tally:
             p95=self._quantile(0.95),
             largest=self._largest,
             near=near / all_b if all_b else np.nan,
+            same=identities.share(rois),
+            switches=identities.count(rois),
         )
 
     def _quantile(self, share: float) -> float:
@@ -376,7 +396,7 @@ class _Tally:
 
 def _no_places() -> Places:
     whole, real = np.empty(0, np.int64), np.empty(0)
-    return Places(whole, whole, real, real)
+    return Places(whole, whole, whole, real, real)
 
 
 def _of_frames(places: Places, indices: Indices) -> Places:

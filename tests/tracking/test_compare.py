@@ -66,10 +66,44 @@ def test_animals_of_a_region_are_paired_whatever_they_are_called(tmp_path):
     assert compared(a, b).whole.largest == pytest.approx(1)
 
 
+def test_identities_that_are_exchanged_are_told_and_other_names_are_not(tmp_path):
+    one, two, single = Animal(1, 1), Animal(1, 2), Animal(2, 1)
+    left, right = still(10, 20), still(60, 20)
+    swapped = np.arange(300)[:, None] // 100 == 1
+    a = write_result(tmp_path / "a.tracks.h5", TIMES, {one: left, two: right, single: still(80, 20)})
+    exchanged = {
+        two: np.where(swapped, right, left),
+        one: np.where(swapped, left, right),
+        single: still(80, 20),
+    }
+    b = write_result(tmp_path / "b.tracks.h5", TIMES, exchanged)
+    found = compared(a, b)
+    assert (found.whole.largest, found.whole.switches) == (0, 4)
+    assert found.whole.same == pytest.approx(2 / 3)
+    assert [(region.same, region.switches) for region in found.regions[:1]] == [(pytest.approx(2 / 3), 4)]
+    assert np.isnan(found.regions[1].same)
+    assert [(one.index, one.identity, one.before, one.after) for one in found.switches] == [
+        *((100, 1, 2, 1), (100, 2, 1, 2)),
+        *((200, 1, 1, 2), (200, 2, 2, 1)),
+    ]
+    again = compared(a, a)
+    assert (again.whole.same, again.whole.switches) == (1, 0)
+
+
+def test_identities_are_compared_with_known_ones(tmp_path):
+    ways = {Animal(1, 1): still(10, 20), Animal(1, 2): still(60, 20)}
+    a = write_result(tmp_path / "a.tracks.h5", TIMES, ways)
+    rows = [(frame, 1 + (side != (frame >= 270)), 10 + 50 * side) for frame in range(300) for side in (0, 1)]
+    pd.DataFrame(rows, columns=["frame", "animal", "x"]).assign(y=20.0).to_csv(tmp_path / "t.csv")
+    with open_results(a) as results:
+        found = compare(ResultSide(results), read_truth(tmp_path / "t.csv"))
+    assert (found.whole.same, found.whole.switches) == (pytest.approx(0.9), 2)
+
+
 def test_pairs_are_the_nearest_and_no_place_is_used_twice():
     frames = np.zeros(3, np.int64)
-    a = Places(frames, frames + 1, np.array([0.0, 10.0, 50.0]), np.zeros(3))
-    b = Places(frames[:2], frames[:2] + 1, np.array([9.0, 1.5]), np.zeros(2))
+    a = Places(frames, frames + 1, frames, np.array([0.0, 10.0, 50.0]), np.zeros(3))
+    b = Places(frames[:2], frames[:2] + 1, frames[:2], np.array([9.0, 1.5]), np.zeros(2))
     rows_a, rows_b = pair_places(a, b)
     assert sorted(zip(rows_a.tolist(), rows_b.tolist(), strict=True)) == [(0, 1), (1, 0)]
     assert [len(rows) for rows in pair_places(a, b.pick(slice(0)))] == [0, 0]
