@@ -10,7 +10,7 @@ Numbers = npt.NDArray[np.float64]
 _WINDOW_S = 1.0
 _LENGTHS = 0.4  # an animal that went less far within the window did not show where its head is
 _TURN = 60.0  # degrees between frames, beyond which it is not clear how an animal turned
-_BLOCK = 4096
+_TOGETHER = 32  # frames whose headings are worked out at a time: few wait, and it costs little
 _BEFORE = np.dtype(
     [("front", "<f8"), ("ahead", "<f8"), ("x", "<f8"), ("y", "<f8"), ("time", "<f8"), ("clear", "?")]
 )
@@ -29,15 +29,15 @@ class Headings:
         self._points = new_points()
         self._times = np.empty(0)
         self._new: list[tuple[Points, Numbers]] = []
-        self._unsaid = 0  # rows that have not been returned
         self._before = 0  # rows that were returned, and are still looked at
 
     def append(self, points: Points, times: Numbers) -> Points:
         """Take points and the times of their frames; return points that have their headings, in order."""
-        if len(points):
-            self._new.append((points, times))
-            self._unsaid += len(points)
-        return self._decide(last=False) if self._unsaid >= 2 * _BLOCK else new_points()
+        if not len(points):
+            return new_points()
+        self._new.append((points, times))
+        waiting = int(points["frame"][-1]) - int(self._new[0][0]["frame"][0])
+        return self._decide(last=False) if waiting >= _TOGETHER - 1 else new_points()
 
     def finish(self) -> Points:
         """Return the points that wait."""
@@ -60,7 +60,6 @@ class Headings:
         kept = min(int(np.searchsorted(clock, clock[stop - 1] - self._window)), stop)
         self._points, self._times = self._points[kept:], self._times[kept:]
         self._before = stop - kept
-        self._unsaid = len(self._points) - self._before
         return decided
 
 

@@ -9,6 +9,8 @@ import numpy.typing as npt
 LOST = 8.0
 """What a frame without the animal costs: a candidate that looks worse than this is none."""
 
+_TOGETHER = 32  # frames that are decided at a time: few wait, and it costs little
+
 Costs = npt.NDArray[np.float64]
 Choices = npt.NDArray[np.intp]
 
@@ -36,9 +38,10 @@ class PathCosts:
 class PathFinder:
     """Chooses one candidate or none per frame and region so that the whole path costs least.
 
-    This is the Viterbi algorithm (Forney, Proc. IEEE 61, 1973) with a fixed lag: a choice is made when
-    `lag` later frames are known, so memory is bounded and the result does not depend on how frames
-    are handed over. Regions are independent of each other, and computed together.
+    This is the Viterbi algorithm (Forney, Proc. IEEE 61, 1973): a choice is made when all paths that may
+    still turn out to be the best go through it, or `lag` later frames are known, so memory is bounded and the
+    result does not depend on how frames are handed over. Regions are independent of each other, and computed
+    together.
 
     Parameters
     ----------
@@ -55,6 +58,7 @@ class PathFinder:
         self._place: Costs = np.zeros((regions, candidates + 1, 2))  # of the path's last sighting
         self._seen: Costs = np.full((regions, candidates + 1), -np.inf)  # its time
         self._back: deque[Choices] = deque()
+        self._since = 0  # frames since the last look for choices
         self._time = 0.0
 
     def append(self, places: Costs, costs: Costs, time: float) -> list[Choices]:
@@ -85,8 +89,11 @@ class PathFinder:
         self._seen = seen
         self._total = total - total.min(axis=1, keepdims=True)
         self._back.append(back)
-        due = len(self._back) >= max(1, 2 * self._lag)
-        return self._decide(len(self._back) - self._lag) if due else []
+        waiting, self._since = len(self._back), self._since + 1
+        if self._lag and self._since < _TOGETHER:
+            return []
+        self._since = 0
+        return self._decide(max(self._settled(), waiting - self._lag) if self._lag else waiting)
 
     def finish(self) -> list[Choices]:
         """Return choices for all frames that are still undecided."""
@@ -105,6 +112,16 @@ class PathFinder:
         steps[:, self._lost, : self._lost] += costs.border
         steps[:, : self._lost, self._lost] += costs.border
         return steps
+
+    def _settled(self) -> int:
+        """Return in how many of the oldest frames all paths are one."""
+        best = np.argmin(self._total, axis=1)[:, None]
+        states = np.where(np.isfinite(self._total), np.arange(self._lost + 1), best)
+        for later, back in enumerate(reversed(self._back)):
+            if (states == states[:, :1]).all():
+                return len(self._back) - later
+            states = np.take_along_axis(back, states, axis=1)
+        return 0
 
     def _decide(self, count: int) -> list[Choices]:
         state = np.argmin(self._total, axis=1)

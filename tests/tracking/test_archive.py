@@ -135,6 +135,13 @@ def test_a_stain_is_not_taken_for_the_animal():
         assert distances(points, roi, truth).max() < 3
 
 
+def test_points_wait_for_few_frames_while_nothing_is_doubtful():
+    arena, tracker = Arena([walk(300, (20, 60), (80, 70))]), ArchiveTracker()
+    tracker.prepare(arena, [LEFT])
+    came = np.cumsum([len(tracker.update(frame)) for frame in arena])
+    assert (np.arange(1, 301) - came).max() < 100
+
+
 def test_an_animal_that_is_not_there_is_not_found():
     mover = walk(200, (20, 60), (80, 70))
     gone = walk(200, (120, 30), (185, 95))

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tracking.arenas import _ellipse
+from tracking import link
 from tracking.background import level_of_rank
 from tracking.detect import BLOB, BlobFilter, RegionBlobs, find_blobs
 from tracking.link import PathCosts, PathFinder
@@ -139,12 +140,18 @@ def test_with_a_lag_as_long_as_the_recording_the_path_is_the_cheapest_of_all(see
     assert price(chosen) <= best + 1e-9
 
 
-def test_the_result_does_not_depend_on_how_much_waits():
+def test_the_result_does_not_depend_on_how_much_waits(monkeypatch):
     random = np.random.default_rng(3)
     places = random.uniform(0, 60, (200, 3, 2))
     looks = random.uniform(0, 10, (200, 3))
     times = np.arange(200) / 20
-    whole = run(PathFinder(1, 3, PathCosts(10, 100), lag=1000), places, looks, times)
+    with monkeypatch.context() as patch:
+        patch.setattr(link, "_TOGETHER", 1000)  # all of it at the end
+        whole = run(PathFinder(1, 3, PathCosts(10, 100), lag=1000), places, looks, times)
+    early = PathFinder(1, 3, PathCosts(10, 100), lag=1000)
+    came = [len(early.append(*frame)) for frame in zip(places[:, None], looks[:, None], times, strict=True)]
+    assert (np.arange(1, 201) - np.cumsum(came)).max() < 80
+    assert run(PathFinder(1, 3, PathCosts(10, 100), lag=1000), places, looks, times) == whole
     lagged = run(PathFinder(1, 3, PathCosts(10, 100), lag=40), places, looks, times)
     assert len(lagged) == 200
     assert lagged == whole
