@@ -79,9 +79,8 @@ def _title(view: View, kind: str, rois: Sequence[ROI]) -> str:
     if kind == "speed":
         return f"speed over {view.motion.window:g} s ({view.length[0]}/s), and share of frames found"
     if all(_alone(view, roi) for roi in rois):
-        shown = {name for roi in rois for name, _ in _axes_to_show(roi)}
-        names = [f"{name} {colour}" for name, colour in (("x", "blue"), ("y", "green")) if name in shown]
-        return f"position in the region (px): {', '.join(names)}"
+        shown = sorted({name for roi in rois for name, _ in _axes_to_show(roi)})
+        return f"{' blue, '.join(shown)}{' green' if len(shown) > 1 else ''} in the region (px)"
     first = sorted({_axes_to_show(roi)[0][0] for roi in rois})
     return f"{' or '.join(first)} in the region (px): a colour for each animal"
 
