@@ -1,7 +1,9 @@
 """A plain video of a store, that plays at the pace at which was recorded, anywhere."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,6 +47,7 @@ _FASTEST_RATE = 60.0  # frames per second, that a video is sped up to
 _TO_VIDEO_RANGE = np.rint(16 + np.arange(256) * 219 / 255).astype(np.uint8)
 _LOOKED_AT = 16  # frames that tell how bright deep images get
 _BT709 = 1
+_AHEAD = 3  # images that wait for the encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,18 +347,27 @@ class _Movie:
             heard.finish()
 
     def encode(self, images: Generator[Image, None, None], spec: FrameSpec, quality: int, tick: Tick) -> None:
-        """Encode images, each to be seen when its frame was taken."""
+        """Encode images, each to be seen when its frame was taken, while the next ones are drawn."""
         with self._open() as file:
             stream = self._video_stream(file, spec, quality)
             heard = _Track(file, self._sound, self._timeline)
-            with closing(images):
+
+            def write(frame: VideoFrame, shown: float) -> None:
+                heard.write_to(shown)
+                file.mux(stream.encode(frame))
+
+            with closing(images), ThreadPoolExecutor(1, "encode") as helper:
+                waiting: deque[Future[None]] = deque()
                 for place, image in enumerate(images):
-                    heard.write_to(self._timeline.shown[place])
                     frame = _as_frame(image, planar=image.shape[0] > spec.rows)
                     frame.pts, frame.time_base = self._ticks[place], self._tick
                     frame.duration = self._ticks[place + 1] - self._ticks[place]
-                    file.mux(stream.encode(frame))
+                    waiting.append(helper.submit(write, frame, self._timeline.shown[place]))
+                    if len(waiting) > _AHEAD:
+                        waiting.popleft().result()
                     tick()
+                for written in waiting:
+                    written.result()
             file.mux(stream.encode(None))
             heard.finish()
 
