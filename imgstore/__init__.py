@@ -62,6 +62,7 @@ from imgstore.transcode.listing import save_extra, save_timecodes
 from imgstore.transcode.movie import Exported, encode_video, export_video
 from imgstore.transcode.span import RANGES_BY, RangeBy, find_range
 from imgstore.transcode.tiff import TIFF_COMPRESSIONS, ExportedTiff, TiffCompression, export_tiff
+from imgstore.ui import is_window_open, open_window, why_no_window
 from imgstore.util import ensure_color, ensure_grayscale
 from imgstore.verify import verify
 from imgstore.video import VideoFile, open_source, open_video
@@ -153,6 +154,7 @@ __all__ = [
     "import_images",
     "import_video",
     "is_picture",
+    "is_window_open",
     "main_test",
     "new_for_filename",
     "new_for_format",
@@ -160,6 +162,7 @@ __all__ = [
     "open_many",
     "open_source",
     "open_video",
+    "open_window",
     "parse_yaml",
     "problems_of",
     "repair",
@@ -169,4 +172,5 @@ __all__ = [
     "signals_held",
     "test",
     "verify",
+    "why_no_window",
 ]

@@ -38,7 +38,7 @@ def open_window(name: str, flags: int = cv2.WINDOW_AUTOSIZE) -> None:
     cv2.namedWindow(name, flags | cv2.WINDOW_GUI_NORMAL)
 
 
-def is_open(name: str) -> bool:
+def is_window_open(name: str) -> bool:
     """Say whether a window was not closed yet."""
     try:
         return cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) >= 1

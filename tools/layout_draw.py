@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from imgstore import ensure_color
-from imgstore.ui import is_open, open_window, why_no_window
+from imgstore import ensure_color, is_window_open, open_window, why_no_window
 from tracking import ROI, LayoutError, RegionError, Regions, circle_through, draw_regions
 
 _LARGEST = (1400, 900)  # columns and rows of the window
 _RED = (60, 60, 230)
-_WINDOW = "ethostore layout: click corners, Enter ends a region, o circle, u undo, s save, q quit"
+_WINDOW = "ethostore layout"
+_KEYS = "click corners, Enter ends a region, o circle, u undo, s save, q quit"
 _WAIT_MS = 30
 
 
@@ -32,6 +32,10 @@ class Sketch:
     rois: list[ROI] = field(default_factory=list)
     corners: list[tuple[float, float]] = field(default_factory=list)
     message: str = ""
+
+    def counts(self) -> str:
+        """Return how much is drawn, in words."""
+        return f"regions {len(self.rois)}, corners {len(self.corners)}"
 
     def click(self, x: float, y: float) -> None:
         """Add a corner."""
@@ -89,11 +93,12 @@ def draw_by_hand(image: npt.NDArray[np.uint8], begin: Regions) -> Regions | None
     with _window():
         cv2.setMouseCallback(_WINDOW, mouse)
         while True:
+            cv2.setWindowTitle(_WINDOW, f"{_WINDOW}: {sketch.counts()}; {_KEYS}")
             cv2.imshow(_WINDOW, picture(image, sketch, scale))
             key = chr(cv2.waitKey(_WAIT_MS) & 0xFF)
             if key == "s" and sketch.rois:
                 return replace(begin, rois=sketch.rois)
-            if key in "q\x1b" or not is_open(_WINDOW):
+            if key in "q\x1b" or not is_window_open(_WINDOW):
                 return None
             press(sketch, key)
 

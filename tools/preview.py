@@ -17,8 +17,7 @@ from hardware import (
     caption,
     frame_text,
 )
-from imgstore import Image
-from imgstore.ui import is_open, open_window, why_no_window
+from imgstore import Image, is_window_open, open_window, why_no_window
 from tools.record_display import Watch, lost_text
 
 _WIDEST = 960  # pixels of the window
@@ -103,7 +102,7 @@ def _show(feeds: Mapping[str, str], connection: Connection) -> None:
                     cv2.imshow(_title(name), picture(frame, progress.get(name)))
             if chr(cv2.waitKey(1) & 0xFF) in _CLOSE_KEYS:
                 return
-            for name in [name for name in readers if not is_open(_title(name))]:
+            for name in [name for name in readers if not is_window_open(_title(name))]:
                 readers.pop(name).close()
     except (HardwareError, EOFError, OSError, KeyboardInterrupt):
         return  # the recording ended, however it did

@@ -64,13 +64,23 @@ class Program:
         return self._process.poll() is None
 
     def click(self, x, y, button=1):
-        self._do("mousemove", "--sync", "--window", self._window, str(x), str(y))
+        self._do("mousemove", "--window", self._window, str(x), str(y))
         self._do("click", str(button))
-        time.sleep(0.1)
 
     def press(self, key):
         self._do("key", "--window", self._window, key)
-        time.sleep(0.1)
+
+    def press_until(self, key, reached):
+        """Press a key, and again if it came before the window listened."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not reached():
+            assert time.monotonic() < deadline
+            self.press(key)
+            time.sleep(0.3)
+
+    def wait_for(self, words):
+        """Wait until words are in its title."""
+        self.wait_until(lambda: words in self._do("getwindowname", self._window))
 
     def stop(self):
         """Return what it said after SIGTERM."""
@@ -112,17 +122,22 @@ def start(screen, tmp_path):
 def test_regions_are_drawn_with_the_mouse_in_both_of_its_ways(start, tmp_path):
     cv2.imwrite(str(tmp_path / "arena.png"), np.full((480, 640), 150, np.uint8))
     window = start("ethostore", "layout", "draw", "arena.png", "--out", "a.yaml", title="ethostore layout")
-    for corner in ((100, 100), (300, 100), (300, 200), (100, 200)):
-        window.click(*corner)
-    window.press("Return")
-    for rim in ((500, 300), (600, 400), (500, 500 - 60)):
-        window.click(*rim)
-    window.press("u")
-    window.click(400, 400)
-    window.press("o")
-    for corner in ((20, 300), (120, 300), (120, 400)):
-        window.click(*corner)
-    window.click(60, 380, button=3)
+    drawn = (
+        ([(100, 100), (300, 100), (300, 200), (100, 200)], lambda: window.press("Return")),
+        ([(500, 300), (600, 400), (400, 400)], lambda: window.press("o")),
+        ([(20, 300), (120, 300), (120, 400)], lambda: window.click(60, 380, button=3)),
+    )
+    for regions, (places, end) in enumerate(drawn):
+        for corners, place in enumerate(places):
+            window.wait_for(f"regions {regions}, corners {corners};")
+            window.click(*place)
+        window.wait_for(f"corners {len(places)};")
+        window.press("u")
+        window.wait_for(f"corners {len(places) - 1};")
+        window.click(*places[-1])
+        window.wait_for(f"corners {len(places)};")
+        end()
+    window.wait_for("regions 3, corners 0;")
     window.press("s")
     assert "regions  3" in window.end()
     square, circle, triangle = open_layout(str(tmp_path / "a.yaml")).find(np.zeros((480, 640), np.uint8)).rois
@@ -136,8 +151,7 @@ def test_a_preview_that_is_closed_leaves_the_recording_alone(start, tmp_path):
         *("ethostore", "record", "simulated:pattern", "a.store", "--rate", "20", "--preview"),
         title="ethostore: camera",
     )
-    window.press("q")
-    window.wait_until(lambda: not window.has_window())
+    window.press_until("q", lambda: not window.has_window())
     with imgstore.open(tmp_path / "a.store") as store:
         then = len(store)
 
@@ -154,5 +168,5 @@ def test_the_viewer_shows_a_store_and_ends_with_q_without_a_word_of_qt(start, tm
         for n in range(3):
             store.append(imgstore.Frame(np.full((120, 160), 80 * n, np.uint8), n, n, float(n)))
     window = start("imgstore-view", "a.store", title="imgstore")
-    window.press("q")
+    window.press_until("q", lambda: not window.is_running())
     assert window.end() == ""
