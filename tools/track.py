@@ -319,7 +319,7 @@ def _facts(done: Retracked) -> dict[str, object]:
     return {
         "result": str(done.path),
         "regions": len(done.regions.rois),
-        "notes": list(done.regions.notes),
+        "notes": list(done.notes),
         "targets": [[round(float(x), 2), round(float(y), 2)] for x, y in done.regions.targets],
         "frames": summary.frames,
         "unread": summary.unread,

@@ -16,7 +16,7 @@ from tracking.errors import EmptyRecordingError, ResultExistsError
 from tracking.monitor import Monitor, PointSink, Stimulator, StopFlag
 from tracking.plan import StageProgress, TrackPlan, prepare, stage_of
 from tracking.results import ResultWriter, RunInfo
-from tracking.retrack import Retracked, new_result_path
+from tracking.retrack import Retracked, new_result_path, notes_on
 from tracking.steadying import Steadying
 
 LiveFrames = Callable[[Callable[[], bool]], Iterator[Frame]]
@@ -139,7 +139,7 @@ def track_live(
         summary = monitor.run(stage_of(progress, "tracking"), 0, stop)
         if summary.stopped:
             results.close("stopped")
-    return Retracked(path, regions, summary)
+    return Retracked(path, regions, summary, notes=notes_on(regions, first.spec.shape, tracker))
 
 
 class _Waiting:

@@ -29,15 +29,17 @@ from tracking.errors import EmptyRecordingError, ResultExistsError, ResultFileEr
 from tracking.incidents import Incidents, incidents_of
 from tracking.knocks import shift_at_end
 from tracking.layouts import Regions
+from tracking.layouts.check import check_regions
 from tracking.monitor import Looked, Monitor, StopFlag, TrackSummary, closing_of
 from tracking.plan import More, Prepared, StageProgress, TrackPlan, plan_like, prepare, stage_of
 from tracking.results import SUFFIX, ResultWriter, RunInfo, open_results
 from tracking.steadying import Moves, Steadying
-from tracking.trackers import SplitTracker, Tracker
+from tracking.trackers import SeesSurplus, SplitTracker, Tracker
 from tracking.workers import LocalWorkers, Workforce, never
 
 _FIRST_FRAMES = 50  # that a store holds before it is followed, so that something can be learnt
 _LOOK_S = 0.2
+_MOST_NOTES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Retracked:
     regions : as they lie at the start.
     summary : what came of the run.
     problems : what is missing or broken in the recording, a line each.
+    notes : what to know of regions and animals, a line each.
     shift : by how many pixels the picture lies elsewhere at the end than at the start, which nobody asked to
         follow; 0 if it does not, or nothing tells.
     """
@@ -58,6 +61,7 @@ class Retracked:
     regions: Regions
     summary: TrackSummary
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     shift: float = 0.0
 
 
@@ -121,7 +125,8 @@ def retrack(
             summary = run.track(results, prepared, path)
         known = wanted.realign or follow or summary.stopped  # or nobody waits to hear it
         shift = 0.0 if known else shift_at_end(learnt)
-        return Retracked(path, regions, summary, problems_of(frames), shift)
+        notes = notes_on(regions, frames.spec.shape, running)
+        return Retracked(path, regions, summary, problems_of(frames), notes, shift)
 
 
 def resume(
@@ -171,7 +176,23 @@ def resume(
         prepared = prepare(plan, running, learnt, path.parent / path.stem, more=more, progress=progress)
         with ResultWriter.resume(path) as results:
             summary = run.track(results, prepared, path)
-    return Retracked(path, regions, summary)
+        return Retracked(path, regions, summary, notes=notes_on(regions, frames.spec.shape, running))
+
+
+def notes_on(regions: Regions, shape: tuple[int, ...], tracker: Tracker) -> tuple[str, ...]:
+    """Return what to know of regions, and of the animals that a tracker saw in them, a line each.
+
+    Parameters
+    ----------
+    shape : of the frames.
+    """
+    crowded = tracker.crowded() if isinstance(tracker, SeesSurplus) else []
+    where = f"region {', '.join(map(str, crowded))}"
+    more = f"there are often more animals than said in {where}; --set animals=N says how many"
+    problems = [problem.text for problem in check_regions(regions.rois, shape)]
+    if len(problems) > _MOST_NOTES:
+        problems[_MOST_NOTES:] = [f"and {len(problems) - _MOST_NOTES} more; see ethostore layout check"]
+    return (*regions.notes, *problems, *([more] if crowded else []))
 
 
 class _Run:

@@ -11,6 +11,7 @@ import pytest
 
 import imgstore
 from imgstore import FrameSpec
+from tests.tracking.arenas import Arena, walk
 from tests.tracking.recordings import (
     SHAPE,
     datasets,
@@ -515,3 +516,20 @@ def test_live_frames_are_tracked_until_they_end(tmp_path):
 def test_nothing_that_comes_is_told(tmp_path):
     with pytest.raises(EmptyRecordingError, match="no frame came from feed:x"):
         track_live(lambda is_over: iter(()), "feed:x", out=tmp_path / "a.tracks.h5")
+
+
+@pytest.mark.parametrize("tracker", ["archive", "adaptive"])
+def test_more_animals_than_said_and_regions_that_stick_out_are_noted(tmp_path, tracker):
+    paths = [walk(100, (15, 15), (85, 20)), walk(100, (85, 48), (15, 40))]
+    store = store_of(tmp_path / "a.store", Arena(paths, shape=SHAPE, axes=(12, 6)))
+    (tmp_path / "out.yaml").write_text("regions: [{rectangle: [-20, 0, 500, 500]}]\n")
+    noted = {}
+    for animals in (1, 2, 0):
+        given = {"animals": animals}
+        out = tmp_path / f"{animals}.h5"
+        noted[animals] = retrack(store, tracker=tracker, settings=given, out=out).notes
+    (note,) = noted[1]
+    assert "more animals than said in region 1; --set animals=N" in note
+    assert noted[2] == noted[0] == ()
+    done = retrack(store, layout=str(tmp_path / "out.yaml"), tracker=tracker, out=tmp_path / "o.h5")
+    assert "of region 1 lies outside of the frame" in done.notes[0]

@@ -1,7 +1,7 @@
 """Trackers: from frames to points. One file each, and this table."""
 
 from imgstore import Registry
-from tracking.trackers.base import Detections, SplitTracker, Tracker, TrackerFactory, TrackerKind
+from tracking.trackers.base import Detections, SeesSurplus, SplitTracker, Tracker, TrackerFactory, TrackerKind
 
 TRACKERS: Registry[TrackerFactory] = Registry(
     "tracker",
@@ -13,4 +13,12 @@ TRACKERS: Registry[TrackerFactory] = Registry(
     },
 )
 
-__all__ = ["TRACKERS", "Detections", "SplitTracker", "Tracker", "TrackerFactory", "TrackerKind"]
+__all__ = [
+    "TRACKERS",
+    "Detections",
+    "SeesSurplus",
+    "SplitTracker",
+    "Tracker",
+    "TrackerFactory",
+    "TrackerKind",
+]

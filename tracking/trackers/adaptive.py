@@ -36,6 +36,7 @@ from tracking.roi import ROI
 from tracking.running import RunningBackground
 from tracking.settings import check_settings, setting
 from tracking.split import Body, find_crowd
+from tracking.surplus import Surplus
 from tracking.trackers.base import TrackerKind
 from tracking.trackers.herds import Herds
 from tracking.trackers.single import OnePerRegion, stack_blobs
@@ -261,6 +262,7 @@ class AdaptiveTracker:
         self._herds: Herds | None = None
         self._headings = LiveHeadings()
         self._rest = _Rest(0)
+        self._surplus = Surplus([], 0)
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -295,6 +297,7 @@ class AdaptiveTracker:
         self._due = np.linspace(0, _EVERY, len(rois), endpoint=False)  # not all in the same frame
         costs = PathCosts(reach=0.3 * length, speed=FASTEST * length)
         numbers = [roi.number for roi in rois]
+        self._surplus = Surplus(numbers, settings.animals)
         self._link = OnePerRegion(numbers, settings.candidates, costs)
         if settings.animals != 1:
             self._herds = Herds(numbers, settings.animals, background.look)
@@ -315,10 +318,12 @@ class AdaptiveTracker:
             every = RegionBlobs.join(found)
             looks = _costs_of(every.table, np.repeat(self._looks, every.counts, axis=0))
             points = self._herds.choose(every, looks, self._clock.now)
+            self._surplus.take(every.table, looks, np.repeat(np.arange(len(every)), every.counts))
         else:
             table = stack_blobs(found, self._settings.candidates)
             costs = self._costs(table)
             choices, points = self._link.choose(table, costs, frame.time)
+            self._surplus.take(table, costs, np.indices(table.shape)[0])
             self._sightings.take(table, costs, choices, elapsed)
         self._follow(images, elapsed)
         return self._headings.append(points, self._clock.now)
@@ -326,6 +331,10 @@ class AdaptiveTracker:
     def finish(self) -> Points:
         """Return nothing: every frame was decided at once."""
         return new_points()
+
+    def crowded(self) -> list[int]:
+        """Return the numbers of regions in which there were often more animals than were said."""
+        return self._surplus.regions()
 
     def _costs(self, table: Blobs) -> npt.NDArray[np.float64]:
         """Return how little candidates look like the animals of their regions; infinite where none is."""

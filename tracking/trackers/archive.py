@@ -29,6 +29,7 @@ from tracking.points import Points
 from tracking.roi import ROI
 from tracking.settings import check_settings, setting
 from tracking.split import Body, find_crowd
+from tracking.surplus import Surplus
 from tracking.trackers.base import Detections, TrackerKind
 
 Grey = npt.NDArray[np.uint8]
@@ -105,6 +106,7 @@ class ArchiveTracker:
         self._body = Body(0, 0, 0, 0)
         self._linker: Linker | None = None
         self._headings = Headings()
+        self._surplus = Surplus([], 0)
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -140,7 +142,9 @@ class ArchiveTracker:
             self._areas.append(_Area(roi, window, mask, background.spots[window], wanted))
         self._windows = [area.window for area in self._areas]
         self._body = Body.of(look, most)
-        self._linker = self._new_linker([roi.number for roi in rois], look)
+        numbers = [roi.number for roi in rois]
+        self._linker = self._new_linker(numbers, look)
+        self._surplus = Surplus(numbers, settings.animals)
         self._headings = Headings()
         return learnt.preparation.invert(background.image)
 
@@ -179,12 +183,17 @@ class ArchiveTracker:
         learnt, linker = self._prepared()
         blobs, look = detections.blobs, learnt.background.look
         costs = look_costs(blobs.table, look.area, look.contrast)
+        self._surplus.take(blobs.table, costs, np.repeat(np.arange(len(blobs)), blobs.counts))
         return self._headings.append(*linker.append(blobs, costs, detections.time))
 
     def finish(self) -> Points:
         """Return the points of the last frames."""
         rest = self._headings.append(*self._prepared()[1].finish())
         return np.concatenate([rest, self._headings.finish()])
+
+    def crowded(self) -> list[int]:
+        """Return the numbers of regions in which there were often more animals than were said."""
+        return self._surplus.regions()
 
     def _prepared(self) -> tuple[Learnt, Linker]:
         if self._learnt is None or self._linker is None:

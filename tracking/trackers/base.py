@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +68,14 @@ class SplitTracker(Tracker, Protocol):
 
     def link(self, detections: Detections) -> Points:
         """Take what was seen in the next frame; return the points that are now decided, as `update` does."""
+
+
+@runtime_checkable
+class SeesSurplus(Protocol):
+    """A tracker that notices animals that it was not told of."""
+
+    def crowded(self) -> list[int]:
+        """Return the numbers of regions in which there were often more animals than were said."""
 
 
 class TrackerFactory(Protocol):
