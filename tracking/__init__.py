@@ -43,7 +43,9 @@ from tracking.plan import TrackPlan, plan_like
 from tracking.points import COLUMNS, POINT, Points, Status
 from tracking.polygons import circle_through
 from tracking.realign import Realignment, realign
-from tracking.results import Event, Results, ResultWriter, RunInfo, open_results, repair_results
+from tracking.result_tables import Event
+from tracking.result_writer import ResultWriter, RunInfo
+from tracking.results import Results, open_results, repair_results
 from tracking.retrack import Retracked, resume, retrack
 from tracking.roi import ROI, Part
 from tracking.score import Score, score

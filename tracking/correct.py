@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from tracking.errors import CorrectionError
 from tracking.points import Points
-from tracking.results import Event, Results, event_rows, open_results
+from tracking.result_tables import Event, event_rows
+from tracking.results import Results, open_results
 
 _BLOCK = 500_000  # rows held in memory
 

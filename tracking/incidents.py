@@ -7,7 +7,7 @@ import numpy as np
 
 from imgstore import StoreReader
 from tracking.blocks import Stamped, UnreadFrame
-from tracking.results import Event
+from tracking.result_tables import Event
 
 FRAMES_MISSING = "frames-missing"
 """Kind of the events that say which frames the camera counted are not there."""

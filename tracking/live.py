@@ -15,7 +15,7 @@ from tracking.blocks import ReadableFrames
 from tracking.errors import EmptyRecordingError, ResultExistsError
 from tracking.monitor import Monitor, PointSink, Stimulator, StopFlag
 from tracking.plan import StageProgress, TrackPlan, prepare, stage_of
-from tracking.results import ResultWriter, RunInfo
+from tracking.result_writer import ResultWriter, RunInfo
 from tracking.retrack import Retracked, new_result_path, notes_on
 from tracking.steadying import Steadying
 

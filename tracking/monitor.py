@@ -13,7 +13,7 @@ from tracking.background import Progress
 from tracking.blocks import SeenFrame, UnreadFrame, is_split
 from tracking.incidents import FRAMES_MISSING, Incidents
 from tracking.points import Points, Status
-from tracking.results import Event
+from tracking.result_tables import Event
 from tracking.steadying import Steadying
 from tracking.trackers import Tracker
 

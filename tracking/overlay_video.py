@@ -28,7 +28,8 @@ from tracking.errors import ResultFileError
 from tracking.frame_points import FramePoints
 from tracking.overlay import colour_of, crowded, draw_points, draw_regions, letter_height, scaled
 from tracking.points import Points
-from tracking.results import Event, Results, open_results
+from tracking.result_tables import Event
+from tracking.results import Results, open_results
 from tracking.windows import Animal
 
 TRAIL_S = 3.0

@@ -12,7 +12,7 @@ from tracking.errors import TargetsNotFoundError
 from tracking.layouts import Regions
 from tracking.light import smooth, stretch
 from tracking.polygons import Polygon, transform
-from tracking.results import REALIGNED, Event
+from tracking.result_tables import REALIGNED, Event
 from tracking.targets import find_targets
 
 Grey = npt.NDArray[np.uint8]

@@ -32,7 +32,9 @@ from tracking.layouts import Regions
 from tracking.layouts.check import check_regions
 from tracking.monitor import Looked, Monitor, StopFlag, TrackSummary, closing_of
 from tracking.plan import More, Prepared, StageProgress, TrackPlan, plan_like, prepare, stage_of
-from tracking.results import SUFFIX, ResultWriter, RunInfo, open_results
+from tracking.result_tables import SUFFIX
+from tracking.result_writer import ResultWriter, RunInfo
+from tracking.results import open_results
 from tracking.steadying import Moves, Steadying
 from tracking.trackers import SeesSurplus, SplitTracker, Tracker
 from tracking.workers import LocalWorkers, Workforce, never

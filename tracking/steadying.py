@@ -14,7 +14,7 @@ from tracking.blocks import SeenFrame
 from tracking.points import Points
 from tracking.polygons import transform
 from tracking.realign import Realignment
-from tracking.results import Event
+from tracking.result_tables import Event
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 """A shift and turn, shape (2, 3): from pixels at the start of a recording to pixels of a frame."""

@@ -33,6 +33,7 @@ from imgstore import (
     UnknownNameError,
 )
 from imgstore.transcode.workers import run_tasks
+from imgstore.waiting import wait
 from tests.conftest import ROOT, numbered_images
 from tests.imgstore.test_motif import motif_store, write_signals  # noqa: F401  # a fixture
 
@@ -448,6 +449,12 @@ def test_a_store_that_is_still_written_is_converted_as_far_as_it_is(tmp_path, fm
     with imgstore.create(tmp_path / "old", (32, 48), format=fmt, chunksize=5) as writer:
         for number, image in enumerate(images):
             writer.append(Frame(image, 0, number, number / 10))
+
+        def shown():
+            with imgstore.open(tmp_path / "old") as store:
+                return len(store)
+
+        assert wait(lambda: shown() >= 11, lambda: True)  # chunks are finished in the background
         done = imgstore.convert(tmp_path / "old", tmp_path / "new", format="png", chunksize=4)
         assert done.frames in (11, 12)
         part = imgstore.cut(tmp_path / "old", tmp_path / "part", 3, 11, by="index")

@@ -27,7 +27,7 @@ from tracking import (
     repair_results,
 )
 from tracking.motion import speed
-from tracking.results import Event
+from tracking.result_tables import Event
 
 ROIS = [
     ROI(np.array([(0.5, 0.0), (50.0, 0.0), (50.0, 40.0)]), 1, 5, "left ø"),

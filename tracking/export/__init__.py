@@ -7,7 +7,8 @@ from pathlib import Path
 from imgstore import Registry, UnknownNameError
 from tracking.errors import ResultExistsError, ResultFileError
 from tracking.export.base import Export, Exporter, ExporterFactory
-from tracking.results import SUFFIX, open_results
+from tracking.result_tables import SUFFIX
+from tracking.results import open_results
 
 EXPORTERS: Registry[ExporterFactory] = Registry(
     "export format",

@@ -17,7 +17,8 @@ from tracking.errors import ImportFileError, ResultExistsError
 from tracking.importing.base import Found, Imported, Importer
 from tracking.layouts import Regions, open_layout
 from tracking.points import Points, new_points
-from tracking.results import SUFFIX, ResultWriter, RunInfo
+from tracking.result_tables import SUFFIX
+from tracking.result_writer import ResultWriter, RunInfo
 from tracking.roi import ROI
 
 IMPORTERS: Registry[Importer] = Registry(
