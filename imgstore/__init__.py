@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from imgstore.alignment import StoreAlignment
 from imgstore.apps import main_test
-from imgstore.decoder import image_of
+from imgstore.decoder import image_of, set_decoder_threads
 from imgstore.errors import (
     AlignmentError,
     ChunkError,
@@ -169,6 +169,7 @@ __all__ = [
     "replacing",
     "save_extra",
     "save_timecodes",
+    "set_decoder_threads",
     "signals_held",
     "test",
     "verify",

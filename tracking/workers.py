@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import cv2
 
-from imgstore import ImgstoreError, signals_held
+from imgstore import ImgstoreError, set_decoder_threads, signals_held
 from tracking.blocks import Block, Detector
 from tracking.errors import TrackingError, WorkerDiedError
 
@@ -186,6 +186,7 @@ def _serve(line: Connection, payload: bytes) -> None:
     """Work in a process of its own until nobody is there to ask for more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C, blocked so far, is for who started this one
     cv2.setNumThreads(1)  # there are as many processes as processors
+    set_decoder_threads(1)
     with suppress(EOFError, OSError):
         try:
             detector: Detector = pickle.loads(payload)  # noqa: S301  # made by who started this one
