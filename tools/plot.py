@@ -9,7 +9,7 @@ from tools.console import show
 from tools.motion_options import Bridge, KeepShake, MmPerPixel, MovingAbove, SleepAfter, Window, parse_motion
 from tools.options import Force, Json
 
-KINDS = "page, tracks, heatmap, position, speed, actogram, sleep, detection"
+KINDS = "page, tracks, heatmap, position, speed, actogram, sleep, detection, score"
 
 
 def plot(
@@ -37,7 +37,7 @@ def plot(
 
     page: tracks over the background, and position and speed against time for every region. heatmap: where
     animals stay. actogram: when they move, a line for each day, drawn twice. detection: when each was found.
-    Where nothing is known, nothing is drawn, or it is pale red.
+    score: how sure that was. Where nothing is known, nothing is drawn, or it is pale red.
 
         ethostore plot week.tracks.h5 week.pdf --kind actogram --lights 8-20
     """

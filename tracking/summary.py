@@ -127,7 +127,7 @@ def _line(motion: Motion, animal: Animal, region: str) -> AnimalSummary:
         region,
         frames=motion.total_frames,
         found=found / max(1, motion.total_frames),
-        score=trace.scores / found if found else np.nan,
+        score=trace.score,
         distance_px=distance,
         distance_mm=distance * motion.mm_per_pixel,
         moving_s=spent[MOVING],

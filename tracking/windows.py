@@ -33,7 +33,11 @@ UNSEEN, IMMOBILE, MOVING, ASLEEP = range(4)
 """What an animal does in a window. One that is asleep is immobile, too."""
 
 _WINDOW = np.dtype(
-    [("x", "f4"), ("y", "f4"), ("step", "f4"), ("points", "u2"), ("found", "u2"), ("state", "u1")], align=True
+    [
+        *(("x", "f4"), ("y", "f4"), ("step", "f4"), ("score", "f4")),
+        *(("points", "u2"), ("found", "u2"), ("state", "u1")),
+    ],
+    align=True,
 )
 Columns: TypeAlias = Mapping[str, npt.NDArray[np.generic]]
 """Columns of a table of points."""
@@ -104,7 +108,7 @@ class Trace:
         count.
     steps : way from the start of each window to its end, shape (windows,), pixels; NaN where it is not known.
     states : UNSEEN, IMMOBILE, MOVING or ASLEEP, shape (windows,).
-    scores : sum of the scores of the points that were found.
+    scores : sum of the scores of the points that were found, shape (windows,).
     length : mean length of the body, pixels; NaN if it is not known.
     """
 
@@ -112,14 +116,20 @@ class Trace:
         room = _room(windows + 1)
         self.x, self.y, self.points = room["x"], room["y"], room["points"]
         self.steps, self.found, self.states = (room[name][:-1] for name in ("step", "found", "state"))
+        self.scores = room["score"][:-1]
         self._farthest = np.inf  # that it goes in a window without moving, pixels
-        self.scores = 0.0
         self._lengths, self._measured = 0.0, 0
 
     @property
     def length(self) -> float:
         """Mean length of the body, pixels; NaN if it is not known."""
         return self._lengths / self._measured if self._measured else np.nan
+
+    @property
+    def score(self) -> float:
+        """Mean score of the points that were found; NaN if there are none."""
+        found = int(self.found.sum(dtype=np.int64))
+        return float(self.scores.sum(dtype=np.float64)) / found if found else np.nan
 
     def add(self, points: Columns, windows: npt.NDArray[np.int64], edges: npt.NDArray[np.int64]) -> None:
         """Take columns of points of the animal, their windows and the nearest edges, in any order."""
@@ -134,8 +144,9 @@ class Trace:
         self.points[span] = np.minimum(together, np.iinfo(np.uint16).max)
         seen = points["status"] != Status.LOST
         first = int(windows.min())
-        self.found[first : int(windows.max()) + 1] += np.bincount(windows - first, seen).astype(np.uint16)
-        self.scores += float(np.nansum(points["score"][seen], dtype=np.float64))
+        span, at = slice(first, int(windows.max()) + 1), windows - first
+        self.found[span] += np.bincount(at, seen).astype(np.uint16)
+        self.scores[span] += np.bincount(at, np.where(seen, np.nan_to_num(points["score"]), 0.0))
         lengths = points["length"]
         self._lengths += float(np.nansum(lengths, dtype=np.float64))
         self._measured += int(np.isfinite(lengths).sum())
@@ -201,6 +212,7 @@ class Bins:
     length : of each, seconds.
     seconds : how long each was filmed.
     found : share of the frames in which it was found; NaN where there are no frames.
+    score : mean score of the points that were found; NaN where there are none.
     seen : seconds in which it was known whether it moved.
     moving, asleep : seconds.
     distance : that it went, pixels.
@@ -210,6 +222,7 @@ class Bins:
     length: float
     seconds: Numbers
     found: Numbers
+    score: Numbers
     seen: Numbers
     moving: Numbers
     asleep: Numbers
@@ -292,15 +305,17 @@ class Motion:
             return np.asarray(np.add.reduceat(values, first, dtype=np.float64))
 
         states, lengths = trace.states, self.lengths
-        frames = total(clock.frames)
+        frames, points = total(clock.frames), total(trace.found)
         with np.errstate(invalid="ignore", divide="ignore"):
-            found = np.where(frames > 0, total(trace.found) / frames, np.nan)
+            found = np.where(frames > 0, points / frames, np.nan)
+            score = np.where(points > 0, total(trace.scores) / points, np.nan)
         origin = clock.start - ahead * clock.window
         return Bins(
             starts=np.asarray(origin + (skipped + np.arange(len(first))) * size * clock.window, np.float64),
             length=size * clock.window,
             seconds=total((clock.frames > 0) * lengths),
             found=found,
+            score=score,
             seen=total((states != UNSEEN) * lengths),
             moving=total((states == MOVING) * lengths),
             asleep=total((states == ASLEEP) * lengths),

@@ -22,6 +22,7 @@ def write_result(
     *,
     rois=None,
     length=20.0,
+    score=0.9,
     timezone="UTC",
     mm_per_pixel=None,
     source="made",
@@ -35,6 +36,7 @@ def write_result(
     ----------
     times : of the frames, shape (n,), seconds.
     ways : (region, identity) to positions, shape (n, 2); NaN where the animal was not found.
+    score : of all points, or of those of each frame, shape (n,).
     """
     rois = rois or [box(number) for number in sorted({roi for roi, _ in ways})]
     info = RunInfo(
@@ -46,25 +48,27 @@ def write_result(
         timezone=timezone,
         mm_per_pixel=mm_per_pixel,
     )
+    scores = np.broadcast_to(score, len(times))
     with ResultWriter(path, info, rois) as results:
         results.append_background(np.full(shape, 120, np.uint8), float(times[0]) if len(times) else 0.0)
         for first in range(0, len(times), 1000):
             part = range(first, min(first + 1000, len(times)))
             for index in part:
                 results.append(Frame(IMAGE, index, index, float(times[index])), new_points())
-            tables = [_table(part, animal, way, length) for animal, way in ways.items()]
+            tables = [_table(part, animal, way, length, scores) for animal, way in ways.items()]
             points = np.concatenate(tables or [new_points()])
             results.append_points(points[np.argsort(points["frame"], kind="stable")])
             results.flush()
     return path
 
 
-def _table(part, animal, way, length):
+def _table(part, animal, way, length, scores):
     places = np.asarray(way, float)[part.start : part.stop]
     seen = np.flatnonzero(np.isfinite(places[:, 0]))
     points = new_points(len(seen))
     points["frame"] = part.start + seen
     points["roi"], points["identity"] = animal
     points["x"], points["y"] = places[seen].T
-    points["length"], points["width"], points["angle"], points["score"] = length, length / 3, 30, 0.9
+    points["length"], points["width"], points["angle"] = length, length / 3, 30
+    points["score"] = scores[points["frame"]]
     return points

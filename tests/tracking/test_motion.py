@@ -131,6 +131,19 @@ def test_short_gaps_are_bridged_and_long_ones_unknown(tmp_path):
     assert len(motion.sleep(FIRST)) == 2
 
 
+def test_scores_are_means_of_what_was_found(tmp_path):
+    times = 1e9 + np.arange(0, 100, 0.5)
+    way = np.full((len(times), 2), 30.0)
+    way[20:80] = np.nan
+    score = np.where(np.arange(len(times)) < 100, 0.9, 0.5)
+    path = write_result(tmp_path / "a.tracks.h5", times, {FIRST: way}, score=score)
+    motion = motion_of(path)
+    assert motion.bins(FIRST, 10.0).score == pytest.approx([0.9, *[np.nan] * 3, 0.9, *[0.5] * 5], nan_ok=True)
+    assert motion.traces[FIRST].score == pytest.approx((40 * 0.9 + 100 * 0.5) / 140)
+    with open_results(path) as results:
+        assert summarize(results).animals[0].score == motion.traces[FIRST].score
+
+
 def test_what_was_not_filmed_is_a_gap(tmp_path):
     times = 1e9 + np.concatenate([np.arange(0, 600, 0.5), np.arange(4200, 4800, 0.5)])
     path = write_result(tmp_path / "a.tracks.h5", times, {FIRST: np.full((len(times), 2), 7.0)})

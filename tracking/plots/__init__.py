@@ -25,6 +25,7 @@ KINDS: Registry[Callable[[View], Figure]] = Registry(
         "actogram": "tracking.plots.daily:draw_actogram",
         "sleep": "tracking.plots.daily:draw_sleep",
         "detection": "tracking.plots.rasters:draw_detection",
+        "score": "tracking.plots.rasters:draw_score",
     },
 )
 

@@ -1,6 +1,6 @@
 """A row per animal against time, coloured by how much."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,27 +16,33 @@ _BINS = 400
 
 def draw_detection(view: View) -> Figure:
     """Return a figure of in which share of the frames each animal was found."""
+    frames = max(1, view.motion.total_frames)
+    totals = {
+        animal: share_text(trace.found.sum(dtype=np.int64) / frames)
+        for animal, trace in view.motion.traces.items()
+    }
+    label = "share of the frames in which it was found"
+    return _draw(view, "detection", label, totals, lambda part: part.found)
+
+
+def draw_score(view: View) -> Figure:
+    """Return a figure of the mean score of the points of each animal."""
+    totals = {animal: f"{trace.score:.2f}" for animal, trace in view.motion.traces.items()}
+    return _draw(view, "score", "mean score", totals, lambda part: part.score)
+
+
+def _draw(
+    view: View, title: str, label: str, totals: Mapping[Animal, str], shares: Callable[[Bins], Numbers]
+) -> Figure:
     animals = view.animals()
     figure = new_figure(10.0, 1.9 + 0.2 * len(animals))
     axes = figure.add_subplot()
     seconds = view.options.bin or max(view.span / _BINS, view.motion.window)
     parts = {a: view.motion.bins(a, seconds) for _, a, _ in animals if a in view.motion.traces}
-    frames = max(1, view.motion.total_frames)
-    totals = {
-        animal: share_text(view.motion.traces[animal].found.sum(dtype=np.int64) / frames) for animal in parts
-    }
-    shares = {animal: part.found for animal, part in parts.items()}
-    put_raster(
-        axes,
-        view,
-        parts,
-        shares,
-        totals,
-        label="share of the frames in which it was found",
-        colours="viridis",
-    )
+    rows = {animal: shares(part) for animal, part in parts.items()}
+    put_raster(axes, view, parts, rows, totals, label=label, colours="viridis")
     _mark_gaps(axes, view)
-    view.put_title(figure, "detection")
+    view.put_title(figure, title)
     return figure
 
 
