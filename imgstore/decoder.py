@@ -61,7 +61,11 @@ def set_decoder_threads(count: int) -> None:
 
     Two are quicker than one, and take a tenth more of the processors' time: one is better where there are as
     many processes as processors.
+
+    Raises ValueError below 1.
     """
+    if count < 1:
+        raise ValueError(f"a decoder has a thread at least, got {count}")
     global _most_threads
     _most_threads = count
 
@@ -80,7 +84,8 @@ class VideoDecoder:
     dtype : of the images, uint8 or uint16; deeper video is scaled to uint8, grey of up to 16 bit stands in
         uint16 as it is.
     options : which part of the images is read, and how.
-    threads : of the decoder; more than one makes reading in order faster and single frames slower.
+    threads : of the decoder, at most (see `set_decoder_threads`); more than one makes reading in order faster
+        and single frames slower.
 
     Raises
     ------

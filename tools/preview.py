@@ -112,4 +112,4 @@ def _show(feeds: Mapping[str, str], connection: Connection) -> None:
 
 
 def _title(name: str) -> str:
-    return f"ethostore: {name} (q closes this, the recording goes on)"
+    return f"ethostore: {name} (q closes previews, the recording goes on)"

@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,8 @@ _TRUTH_COLUMNS = {
     "y": ("y", "y_abs", "y_px", "pos_y"),
     "identity": ("identity", "animal", "id"),
 }
-_DEFAULTS = {"roi": 1, "identity": 0}
+_DEFAULTS = {"roi": 1, "identity": np.nan}
+_LARGEST_IDENTITY = 2**32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +97,7 @@ class ResultSide:
 
 
 class TruthSide:
-    """Known positions, from a table with the columns roi, index, identity (0: unknown), x, y."""
+    """Known positions, from a table with the columns roi, index, x, y, and may be identity (0: unknown)."""
 
     def __init__(self, table: "pd.DataFrame", name: str = "truth") -> None:
         self.name = name
@@ -104,7 +105,7 @@ class TruthSide:
         self._places = Places(
             table["index"].to_numpy(np.int64),
             table["roi"].to_numpy(np.int64),
-            table["identity"].to_numpy(np.int64),
+            table["identity"].to_numpy(np.int64) if "identity" in table else np.zeros(len(table), np.int64),
             table["x"].to_numpy(np.float64),
             table["y"].to_numpy(np.float64),
         )
@@ -148,9 +149,21 @@ def read_truth(path: str | os.PathLike[str], *, first_frame: int = 0) -> TruthSi
                 f"{path} has no column {' or '.join(known)}; it has {', '.join(map(str, table.columns))}"
             )
         columns[name] = pd.Series(_DEFAULTS[name], table.index) if there is None else table[there]
+    columns["identity"] = _numbered(columns["identity"])
     found = pd.DataFrame(columns).dropna()
     found["index"] -= first_frame
     return TruthSide(found, Path(path).name)
+
+
+def _numbered(identities: "pd.Series[Any]") -> "pd.Series[int]":
+    """Return identities as whole numbers from 1, and 0 where there is none; names are numbered."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(identities, errors="coerce")
+    whole = numbers.isna() | ((numbers >= 1) & (numbers <= _LARGEST_IDENTITY) & (numbers % 1 == 0))
+    if whole.all() and numbers.isna().equals(identities.isna()):
+        return numbers.fillna(0).astype(np.int64)
+    return pd.Series(pd.factorize(identities)[0] + 1, identities.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +177,9 @@ class Agreement:
     only_a, only_b : those that only one did.
     median, p95, largest : distance of those that both found, pixels; NaN if there are none.
     near : share of all that the second has, within `radius` of the first's.
-    same : share of pairs whose identities fit, if each stands for one of the other side; NaN if there is one
-        animal only, or identities are not known.
-    switches : how often an animal of the second goes over to another identity of the first.
+    same : share of pairs within `radius` whose identities fit, if each stands for one of the other side;
+        NaN if there is one animal only, or identities are not known.
+    switches : how often such a pair has another identity of the first than the last one of its animal.
     """
 
     roi: int
@@ -296,7 +309,10 @@ def compare(a: Side, b: Side, *, radius: float = 10.0) -> Comparison:
             tally = tallies.setdefault(roi, _Tally(radius))
             counts = (int((side.roi == roi).sum()) for side in (ours, theirs))
             tally.add(distances[paired.roi == roi], *counts)
-        identities.add(paired.index, paired.roi, paired.identity, others.identity)
+        near = distances <= radius  # else they are two animals, each of which the other side missed
+        identities.add(
+            *(column[near] for column in (paired.index, paired.roi, paired.identity, others.identity))
+        )
         worst = sorted([*worst, *_worst_of(paired, others, distances)], key=lambda one: -one.distance)[:_KEPT]
     whole = _Tally(radius)
     for tally in tallies.values():

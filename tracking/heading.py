@@ -17,7 +17,7 @@ _BEFORE = np.dtype(
 
 
 class Headings:
-    """Adds headings to points that come in the order of their frames; those of the last half second wait.
+    """Adds headings to points in the order of their frames; those of the last second and 32 frames wait.
 
     Parameters
     ----------

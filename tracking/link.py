@@ -39,9 +39,9 @@ class PathFinder:
     """Chooses one candidate or none per frame and region so that the whole path costs least.
 
     This is the Viterbi algorithm (Forney, Proc. IEEE 61, 1973): a choice is made when all paths that may
-    still turn out to be the best go through it, or `lag` later frames are known, so memory is bounded and the
-    result does not depend on how frames are handed over. Regions are independent of each other, and computed
-    together.
+    still turn out to be the best go through it, in all regions, or `lag` later frames are known, so memory is
+    bounded and the result does not depend on how frames are handed over. Regions are independent of each
+    other, and computed together.
 
     Parameters
     ----------

@@ -73,12 +73,26 @@ class IdentityTally:
     def _fitting(pairs: Mapping[tuple[int, int], int]) -> tuple[int, int] | None:
         """Return how many pairs of a region fit, and how many there are; None if there is one animal."""
         from scipy.optimize import linear_sum_assignment  # takes a while to import
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
 
-        ours, theirs = (sorted({pair[side] for pair in pairs}) for side in (0, 1))
+        (ours, a), (theirs, b) = (
+            np.unique([pair[side] for pair in pairs], return_inverse=True) for side in (0, 1)
+        )
         if len(ours) == len(theirs) == 1:
             return None
-        counts = np.array([[pairs.get((one, other), 0) for other in theirs] for one in ours])
-        return int(counts[linear_sum_assignment(counts, maximize=True)].sum()), int(counts.sum())
+        counts = np.array(list(pairs.values()))
+        size = len(ours) + len(theirs)
+        _, labels = connected_components(
+            coo_array((counts, (a, len(ours) + b)), (size, size)), directed=False
+        )
+        fitting = 0
+        for part in np.split(np.argsort(labels[a], kind="stable"), np.cumsum(np.bincount(labels[a]))[:-1]):
+            rows, columns = (np.unique(side[part], return_inverse=True)[1] for side in (a, b))
+            table = np.zeros((rows.max() + 1, columns.max() + 1), np.int64)
+            table[rows, columns] = counts[part]
+            fitting += int(table[linear_sum_assignment(table, maximize=True)].sum())
+        return fitting, int(counts.sum())
 
     def _follow(self, roi: int, identity: int, others: Indices, index: Indices) -> None:
         pairs = self._pairs.setdefault(roi, Counter())

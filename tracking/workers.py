@@ -156,7 +156,10 @@ class _Crew:
                 "memory is short (--workers 1 uses none). What was tracked is kept: --resume goes on with it"
             )
         else:
-            self._idle.append(worker)
+            if isinstance(said, Exception):
+                _bury(worker)  # it ends after that
+            else:
+                self._idle.append(worker)
         self._done[task.place] = said
         if isinstance(said, Exception):
             while waiting and waiting[-1].place > task.place:  # nothing after it is wanted

@@ -90,6 +90,33 @@ def test_identities_that_are_exchanged_are_told_and_other_names_are_not(tmp_path
     assert (again.whole.same, again.whole.switches) == (1, 0)
 
 
+def test_animals_that_one_side_missed_are_no_switches(tmp_path):
+    one, two = Animal(1, 1), Animal(1, 2)
+    first, second = still(10, 20), still(500, 20)
+    gone, away = first.copy(), second.copy()
+    gone[[10, 50]] = away[[10, 50]] = np.nan
+    a = write_result(tmp_path / "a.tracks.h5", TIMES, {one: gone, two: second})
+    b = write_result(tmp_path / "b.tracks.h5", TIMES, {one: first, two: away})
+    found = compared(a, b).whole
+    assert (found.same, found.switches) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [(1, 2), (0, 1), ("fly_a", "fly_b"), (1, ""), (2.5, np.inf)],
+    ids=["1", "0", "names", "some", "odd"],
+)
+def test_known_animals_may_be_called_anything(tmp_path, names):
+    ways = {Animal(1, 1): still(10, 20), Animal(1, 2): still(60, 20)}
+    a = write_result(tmp_path / "a.tracks.h5", TIMES, ways)
+    rows = [(frame, name, 10 + 50 * side, 20) for frame in range(300) for side, name in enumerate(names)]
+    pd.DataFrame(rows, columns=["frame", "id", "x", "y"]).to_csv(tmp_path / "t.csv", index=False)
+    with open_results(a) as results:
+        found = compare(ResultSide(results), read_truth(tmp_path / "t.csv")).whole
+    assert (found.both, found.switches) == (600, 0)
+    assert found.same == 1 or (np.isnan(found.same) and "" in names)
+
+
 def test_identities_are_compared_with_known_ones(tmp_path):
     ways = {Animal(1, 1): still(10, 20), Animal(1, 2): still(60, 20)}
     a = write_result(tmp_path / "a.tracks.h5", TIMES, ways)

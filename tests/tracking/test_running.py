@@ -29,6 +29,7 @@ from tracking import (
     Monitor,
     RegionError,
     ResultFileError,
+    TrackingError,
     WorkerDiedError,
     open_results,
     plan_like,
@@ -103,6 +104,33 @@ def test_a_block_of_which_two_workers_die_is_told_and_what_came_before_is_kept(r
     assert next(blocks).indices == range(150)
     with pytest.raises(WorkerDiedError, match="index 150 to 299"):
         next(blocks)
+
+
+class Failing:
+    """A tracker that finds a fault in one frame, after another worker has died once."""
+
+    def __init__(self, tracker, mark):
+        self._tracker, self._mark = tracker, mark
+
+    def detect(self, frame):
+        if frame.index == 0 and not self._mark.exists():
+            time.sleep(1)  # so that the other has failed by then
+            self._mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if frame.index == 150:
+            raise TrackingError("a fault in frame 150")
+        return self._tracker.detect(frame)
+
+
+def test_a_block_is_done_again_by_a_worker_that_lives(recording, tmp_path):
+    with imgstore.open(recording[0]) as store:
+        tracker = ArchiveTracker()
+        tracker.prepare(store, [WHOLE])
+        failing = Failing(tracker, tmp_path / "died")
+        blocks = LocalWorkers(2).detect(Detector(store, failing), cut_blocks(store, 600))
+        assert next(blocks).indices == range(150)
+        with pytest.raises(TrackingError, match="a fault in frame 150"):
+            next(blocks)
 
 
 KILLED = """
