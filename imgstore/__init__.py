@@ -60,7 +60,7 @@ from imgstore.transcode.cut import cut
 from imgstore.transcode.importing import find_images, import_images, import_video, is_picture
 from imgstore.transcode.listing import save_extra, save_timecodes
 from imgstore.transcode.movie import Exported, encode_video, export_video
-from imgstore.transcode.span import RANGES_BY, RangeBy, find_range
+from imgstore.transcode.span import NO_DATE_BELOW, RANGES_BY, RangeBy, check_dated, find_range
 from imgstore.transcode.tiff import TIFF_COMPRESSIONS, ExportedTiff, TiffCompression, export_tiff
 from imgstore.ui import is_window_open, open_window, why_no_window
 from imgstore.util import ensure_color, ensure_grayscale
@@ -80,6 +80,7 @@ except PackageNotFoundError:  # used from a checkout that is not installed
 __all__ = [
     "DEFAULT_FORMAT",
     "FORMATS",
+    "NO_DATE_BELOW",
     "RANGES_BY",
     "SEVERITIES",
     "TIFF_COMPRESSIONS",
@@ -135,6 +136,7 @@ __all__ = [
     "VideoError",
     "VideoFile",
     "VideoImgStore",
+    "check_dated",
     "convert",
     "create",
     "cut",

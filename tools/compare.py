@@ -60,6 +60,10 @@ def compare(
     """
     if b is None and truth is None:
         raise typer.BadParameter("give another result to compare with, or --truth")
+    if b is not None and ".csv" in b.suffixes:
+        raise typer.BadParameter(
+            f"{b} is a table: give it as --truth {b}, or make a result of it with ethostore import-tracks"
+        )
     if out is not None:
         _check_picture(out, force=force)
     with ExitStack() as stack:
@@ -73,6 +77,8 @@ def compare(
         return
     for one in found:
         _show(one)
+    if out is not None:
+        console.print(f"picture of the worst frames: {out}", markup=False)
 
 
 def _compare_all(
@@ -84,6 +90,8 @@ def _compare_all(
             err.print(f"note: {doubt}", markup=False)
         return [tracking.compare(sides[0], sides[1], radius=radius)]
     known = tracking.read_truth(truth, first_frame=first_frame)
+    if len(known.indices) and known.indices[0] == 1 and not first_frame and sides[0].indices[0] == 0:
+        err.print("note: the first known frame is 1; if the CSV counts from 1, give --first-frame 1")
     return [tracking.compare(side, known, radius=radius) for side in sides]
 
 

@@ -10,7 +10,7 @@ import typer
 
 import imgstore
 import tracking
-from imgstore import FrameNotFoundError, Gap, LostFrames, StoreReader
+from imgstore import NO_DATE_BELOW, FrameNotFoundError, Gap, LostFrames, StoreReader
 from tools.alignment import readable_alignment, summarize_alignment
 from tools.console import duration_text, folder_size, show, size_text
 from tools.options import Json
@@ -18,7 +18,6 @@ from tools.options import Json
 _MOST_SHOWN = 5
 _LONGEST_DETAIL = 60  # characters
 _LONGEST_STEP_S = 1e12
-_RELATIVE_BELOW_S = 1e8  # times below are seconds since the start of a video
 _TOLD_APART = ("gap", "clock_step")  # kinds of events that have lines of their own
 
 
@@ -78,7 +77,9 @@ def _result_facts(path: Path) -> dict[str, Any]:
             "state": said["state"],
             "source": said["source"],
             "tracker": said["tracker"],
+            "layout": said["layout"],
             "regions": len(results.rois),
+            "mm_per_pixel": said["mm_per_pixel"] if said["mm_per_pixel"] > 0 else None,
             "frames": results.count("frames"),
             "positions": seen.points,
             "found": tracking.mean_share(seen.found),
@@ -102,12 +103,13 @@ def _readable_result(facts: dict[str, Any]) -> dict[str, object]:
         for event in facts["events"]
     ]
     found = f"{tracking.share_text(facts['found'])} of the frames, on average over regions"
-    return facts | {"found": found, "events": "none"} | _event_lines(events)
+    scale = f"{facts['mm_per_pixel']:.6g}" if facts["mm_per_pixel"] else "not known"
+    return facts | {"mm_per_pixel": scale, "found": found, "events": "none"} | _event_lines(events)
 
 
 def _result_time(time: float, zone: ZoneInfo) -> str:
     """Return when an event was, as a date, or in seconds in a video that knows no date."""
-    if not time >= _RELATIVE_BELOW_S:  # or it is not known
+    if not time >= NO_DATE_BELOW:  # or it is not known
         return f"{time:.3f} s"
     return datetime.fromtimestamp(time, zone).isoformat()
 

@@ -43,7 +43,7 @@ def summary(
         show(asdict(found), as_json=True)
         return
     show_table(_table(found))
-    show(_meaning(found), as_json=False)
+    show(_meaning(found) | ({"table": str(csv)} if csv else {}), as_json=False)
 
 
 def _table(found: tracking.Summary) -> Table:
@@ -64,8 +64,8 @@ def _table(found: tracking.Summary) -> Table:
             str(animal.identity or "-"),
             tracking.share_text(animal.found),
             _number(animal.score, ".2f"),
-            _number(distance, ".0f"),
-            _number(pace, ".1f"),
+            _number(distance, ".0f" if unit == "px" else ".1f"),
+            _number(pace, ".1f" if unit == "px" else ".2f"),
             *map(_span, (animal.moving_s, animal.immobile_s, animal.unseen_s, animal.asleep_s)),
             str(animal.sleep_bouts),
         )
@@ -74,19 +74,29 @@ def _table(found: tracking.Summary) -> Table:
 
 def _meaning(found: tracking.Summary) -> dict[str, object]:
     facts: dict[str, object] = {
-        "moving": f"above {found.moving_above_px_s:.3g} px/s, over {found.window_s:g} s",
-        "noise": _noise(found.noise_px),
+        "moving": f"above {_both(found.moving_above_px_s, '/s', found)}, over {found.window_s:g} s",
+        "noise": _noise(found),
         "asleep": f"immobile for {found.sleep_after_s / 60:g} min or longer",
     }
+    if found.mm_per_pixel != found.mm_per_pixel:
+        facts["scale"] = "not known; --mm-per-pixel tells it, or a layout that does"
     if found.shaken_s:
         facts["camera"] = f"moved in {found.shaken_s:g} s; taken from all steps"
     return facts
 
 
-def _noise(pixels: float) -> str:
-    if pixels != pixels:
+def _noise(found: tracking.Summary) -> str:
+    if found.noise_px != found.noise_px:
         return "not known: none rests for long"
-    return f"{pixels:.3g} px a step along x and y (standard deviation, of animals that rest)"
+    size = _both(found.noise_px, "", found)
+    return f"{size} a step along x and y (standard deviation, of animals that rest)"
+
+
+def _both(pixels: float, per: str, found: tracking.Summary) -> str:
+    """Return a length in pixels, and in millimetres where these are known."""
+    text = f"{pixels:.3g} px{per}"
+    scale = found.mm_per_pixel
+    return text if scale != scale else f"{text} ({pixels * scale:.3g} mm{per})"
 
 
 def _number(value: float, style: str) -> str:

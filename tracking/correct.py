@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from imgstore import check_dated
 from tracking.errors import CorrectionError
 from tracking.points import Points
 from tracking.result_tables import Event, event_rows
@@ -217,11 +218,14 @@ def find_frames(
     by : "index", "number", "time" or "seconds" (since the first frame).
     start, stop : the first, and where to stop; None for the ends. A negative index counts from the end.
 
-    Raises CorrectionError if there are none.
+    Raises CorrectionError if there are none, FrameNotFoundError for what is no time.
     """
     frames = results.frames
     if not len(frames):
         raise CorrectionError(f"{results.path} has no frames")
+    for end in (start, stop):
+        if by == "time" and end is not None:
+            check_dated(end, float(frames["time"][0]))
     column = frames["time"] - frames["time"][0] if by == "seconds" else frames[by]
     ends = [
         end + frames["index"][-1] + 1 if end is not None and by == "index" and end < 0 else end

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 import imgstore
 from imgstore import (
+    NO_DATE_BELOW,
     Exported,
     FrameNotFoundError,
     FrameSequence,
@@ -21,6 +22,7 @@ from imgstore import (
     OutputExistsError,
     RangeBy,
     StoreReader,
+    check_dated,
 )
 from tracking.background import Progress, learn_preparation, sample_frames, to_grey
 from tracking.canvas import WHITE, Canvas, Stamp
@@ -37,7 +39,6 @@ TRAIL_S = 3.0
 _TOLD_S = 1.0  # how long an event stands in the picture
 _SAMPLES = 5  # frames that tell how bright deep images get
 _MOST_OF_A_TRAIL = 100
-_RELATIVE_BELOW = 1e8  # times before 1973 count from the start of a video
 
 Moment = float | datetime
 
@@ -159,6 +160,8 @@ def _find_range(frames: FrameSequence, start: Moment | None, stop: Moment | None
         if moment is None:
             ends.append(otherwise)
         elif by in ("time", "seconds"):
+            if by == "time" and len(frames):
+                check_dated(moment, float(frames.times[0]))
             ends.append(int(np.searchsorted(frames.times, moment)))
         else:
             ends.append(int(np.clip(moment + len(frames) * (moment < 0), 0, len(frames))))
@@ -239,7 +242,7 @@ class _Painter:
                 canvas.line(scaled(self._rois[event.roi].polygon, self._scale), WHITE, 3, closed=True)
 
     def _time_text(self, time: float) -> str:
-        if not np.isfinite(time) or abs(time) < _RELATIVE_BELOW:
+        if not np.isfinite(time) or abs(time) < NO_DATE_BELOW:
             return f"{time:.3f} s"
         return datetime.fromtimestamp(time, self._zone).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 

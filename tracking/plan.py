@@ -41,6 +41,7 @@ class TrackPlan:
     tracker : name of a tracker.
     settings : of the tracker, by name; text will do.
     regions : taken as they are, instead of what the layout finds.
+    picture : in which `regions` lay, grey, (rows, columns); None if there is none.
     realign : whether to look for knocks of the camera, after which the regions lie elsewhere; they are then
         moved to where they belong. The regions are those of the beginning.
     """
@@ -49,6 +50,7 @@ class TrackPlan:
     tracker: str = "archive"
     settings: Mapping[str, object] = field(default_factory=dict)
     regions: Regions | None = None
+    picture: npt.NDArray[np.uint8] | None = None
     realign: bool = False
 
     def find_regions(self, frames: FrameSequence, picture: Path) -> Regions:
@@ -72,7 +74,14 @@ def plan_like(result: str | os.PathLike[str]) -> TrackPlan:
         said = results.attributes
         scale = said["mm_per_pixel"]
         regions = Regions(results.rois, results.targets, None if np.isnan(scale) else scale)
-        return TrackPlan(said["layout"], said["tracker"], said["given"], regions, said["realign"])
+        return TrackPlan(
+            layout=said["layout"],
+            tracker=said["tracker"],
+            settings=said["given"],
+            regions=regions,
+            picture=results.background,
+            realign=said["realign"],
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -32,6 +32,7 @@ from tracking.layouts import Regions
 from tracking.layouts.check import check_regions
 from tracking.monitor import Looked, Monitor, StopFlag, TrackSummary, closing_of
 from tracking.plan import More, Prepared, StageProgress, TrackPlan, plan_like, prepare, stage_of
+from tracking.realign import realign
 from tracking.result_tables import SUFFIX
 from tracking.result_writer import ResultWriter, RunInfo
 from tracking.results import open_results
@@ -42,6 +43,8 @@ from tracking.workers import LocalWorkers, Workforce, never
 _FIRST_FRAMES = 50  # that a store holds before it is followed, so that something can be learnt
 _LOOK_S = 0.2
 _MOST_NOTES = 3
+_SURE = 0.5  # confidence
+_MOVED = 3.0  # pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ def retrack(
             summary = run.track(results, prepared, path)
         known = wanted.realign or follow or summary.stopped  # or nobody waits to hear it
         shift = 0.0 if known else shift_at_end(learnt)
-        notes = notes_on(regions, frames.spec.shape, running)
+        notes = (*_moved_since(wanted, prepared), *notes_on(regions, frames.spec.shape, running))
         return Retracked(path, regions, summary, problems_of(frames), notes, shift)
 
 
@@ -179,6 +182,19 @@ def resume(
         with ResultWriter.resume(path) as results:
             summary = run.track(results, prepared, path)
         return Retracked(path, regions, summary, notes=notes_on(regions, frames.spec.shape, running))
+
+
+def _moved_since(plan: TrackPlan, prepared: Prepared) -> list[str]:
+    """Return a note if the picture lies elsewhere than where the regions were taken from."""
+    if plan.regions is None or plan.picture is None or plan.picture.shape != prepared.background.shape:
+        return []
+    now = realign(plan.regions, plan.picture, prepared.background)
+    if now.confidence < _SURE or now.shift < _MOVED:
+        return []
+    return [
+        f"the picture lies {now.shift:.0f} px elsewhere than in the result whose regions were taken; with "
+        "--layout regions are found anew"
+    ]
 
 
 def notes_on(regions: Regions, shape: tuple[int, ...], tracker: Tracker) -> tuple[str, ...]:

@@ -13,6 +13,9 @@ RangeBy: TypeAlias = Literal["time", "seconds", "index", "number"]
 
 RANGES_BY: tuple[RangeBy, ...] = get_args(RangeBy)
 
+NO_DATE_BELOW = 1e8
+"""Times below that, of 1973, are no dates but count from the start of a video."""
+
 
 def find_range(
     reader: StoreReader, start: Moment | None = None, stop: Moment | None = None, *, by: RangeBy = "time"
@@ -43,10 +46,25 @@ def find_range(
     )
 
 
+def check_dated(time: float, first: float) -> None:
+    """Raise FrameNotFoundError if a time is none since 1970 though that of the first frame is.
+
+    Whoever says 6 means six seconds from the start, most likely, and would get all frames.
+    """
+    if time < NO_DATE_BELOW <= first:
+        raise FrameNotFoundError(
+            f"{time:g} is that many seconds after 1970 began, and the recording is of later; "
+            "give a date and time, or say that they count from the first frame: by='seconds', --by seconds"
+        )
+
+
 def _first_at(reader: StoreReader, moment: Moment, by: RangeBy) -> int:
     """Return the index of the first frame at or after an end of a range."""
     if by == "time":
-        return reader.index.first_at(reader.seconds(moment))
+        seconds = reader.seconds(moment)
+        if len(reader):
+            check_dated(seconds, float(reader.times[0]))
+        return reader.index.first_at(seconds)
     if isinstance(moment, datetime):
         raise FrameNotFoundError(f"{moment} is a time; give the range by time")
     try:

@@ -690,6 +690,18 @@ def test_a_range_is_found(tmp_path, by, start, stop, numbers):
         assert store.numbers.tolist() == expected
 
 
+def test_a_time_of_1970_is_refused_where_seconds_from_the_start_are_meant(tmp_path):
+    with imgstore.create(tmp_path / "a", (4, 6), format="npy") as writer:
+        for n in range(5):
+            writer.append(Frame(np.zeros((4, 6), np.uint8), n, n, 1.7e9 + n))
+    with imgstore.open(tmp_path / "a") as store:
+        for ends in ((3, None), (None, 3.0)):
+            with pytest.raises(FrameNotFoundError, match="count from the first frame"):
+                imgstore.find_range(store, *ends)
+        assert imgstore.find_range(store, 3, by="seconds") == range(3, 5)
+        assert imgstore.find_range(store, 1.6e9) == range(5)
+
+
 def test_a_range_without_frames_is_told_with_what_there_is(tmp_path):
     old = record(tmp_path / "old")
     for by, says in (("index", "0 to 29"), ("number", "3 to 222"), ("time", "2001-09-09")):

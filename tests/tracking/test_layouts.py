@@ -162,6 +162,16 @@ def test_settings_of_layouts_are_told_apart_from_typos():
 # -- grids and targets --
 
 
+def test_the_distance_of_the_lower_targets_is_the_scale():
+    targets = np.array([(560.0, 60.0), (566.0, 420.0), (40.0, 426.0)])
+    regions = open_layout("sleep-monitor-20tube:mm=115").find(draw_targets(targets))
+    assert regions.mm_per_pixel == pytest.approx(115 / np.hypot(526, 6), rel=0.01)
+    assert open_layout("sleep-monitor-20tube").find(draw_targets(targets)).mm_per_pixel is None
+    for wrong in ("sleep-monitor-20tube:mm=-1", "frame-grid:mm=10"):
+        with pytest.raises(LayoutError, match="mm is the distance"):
+            open_layout(wrong)
+
+
 def test_a_grid_covers_the_frame_without_targets():
     rois = open_layout("frame-grid:rows=2,columns=2,horizontal_fill=1,vertical_fill=1").find(BLANK).rois
     np.testing.assert_allclose(rois[0].polygon, [(0, 0), (319.5, 0), (319.5, 239.5), (0, 239.5)], atol=1e-6)

@@ -213,3 +213,11 @@ def test_an_unknown_kind_says_which_there_are(tmp_path):
     with pytest.raises(UnknownNameError, match="actogram"):
         plots.plot(path, tmp_path / "a.png", kind="actograms")
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_lights_of_a_video_without_a_clock_are_refused(tmp_path):
+    ways = {Animal(1, 1): np.full((120, 2), 30.0)}
+    path = write_result(tmp_path / "a.tracks.h5", np.arange(0, 60, 0.5), ways)
+    with pytest.raises(SettingsError, match="no time of day"):
+        plots.plot(path, tmp_path / "a.png", kind="actogram", options=PlotOptions(lights=Lights(8, 20)))
+    plots.plot(path, tmp_path / "a.png", kind="actogram")

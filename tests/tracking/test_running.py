@@ -1,6 +1,7 @@
 """Runs over recordings: workers, stops, deaths, going on."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -442,6 +443,20 @@ def test_where_there_is_no_animal_the_result_has_all_frames_and_no_points(tmp_pa
     with open_results(done.path) as results:
         assert len(results.frames) == 100
         assert results.table().empty
+
+
+def test_an_arena_that_lies_elsewhere_than_in_the_result_it_is_tracked_like_is_noted(tmp_path):
+    stains = [(30, 20, 60), (60, 90, 50), (120, 30, 70), (160, 95, 60), (180, 50, 50)]
+    arena = Arena([walk(60, (20, 60), (180, 60))], stains=stains)
+    moved = (replace(frame, image=np.roll(frame.image, 8, axis=0)) for frame in arena)
+    notes = []
+    for name, shown in (("a", arena), ("b", moved)):
+        store = store_of(tmp_path / f"{name}.store", shown, shape=arena.spec.shape)
+        plan = plan_like(tmp_path / "a.tracks.h5") if notes else None
+        notes.append(retrack(store, plan=plan, out=tmp_path / f"{name}.tracks.h5").notes)
+    again = retrack(tmp_path / "a.store", plan=plan_like(tmp_path / "a.tracks.h5"), out=tmp_path / "c.h5")
+    assert notes[0] == again.notes == ()
+    assert re.search(r"lies \d+ px elsewhere.*--layout", notes[1][0])
 
 
 def test_a_result_can_be_made_like_another(recording, uninterrupted, tmp_path):

@@ -29,6 +29,7 @@ class Grid:
     top, bottom, left, right : margins.
     horizontal_fill, vertical_fill : size of a region as a share of its cell in a grid without margins.
     on : what it lies in: "targets", the parallelogram of three round black targets, or "frame".
+    mm : from the lower left to the lower right target, millimetres, which tells the scale; 0 if not known.
     """
 
     rows: int = 1
@@ -40,6 +41,7 @@ class Grid:
     horizontal_fill: float = 0.9
     vertical_fill: float = 0.9
     on: str = "targets"
+    mm: float = 0.0
 
     def __post_init__(self) -> None:
         if self.rows < 1 or self.columns < 1 or self.rows * self.columns > _MOST_REGIONS:
@@ -52,13 +54,16 @@ class Grid:
             raise LayoutError("margins of a grid are numbers, horizontal_fill and vertical_fill are above 0")
         if self.on not in _PLACES:
             raise LayoutError(f"a grid lies on {' or '.join(_PLACES)}, got {self.on!r}")
+        if not 0 <= self.mm < np.inf or (self.mm and self.on != "targets"):
+            raise LayoutError("mm is the distance of the two lower targets, above 0, of a grid on targets")
 
     def find(self, image: Grey) -> Regions:
         """Return the regions between the targets of the image, or over all of it."""
         if self.on == "frame":
             return Regions(place_in_corners(self, frame_corners(image.shape)))
         targets = find_targets(image)
-        return Regions(place_on_targets(self, targets), targets)
+        scale = self.mm / float(np.hypot(*(targets[1] - targets[2]))) if self.mm else None
+        return Regions(place_on_targets(self, targets), targets, scale)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

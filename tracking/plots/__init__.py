@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from imgstore import Registry, UnknownNameError, replacing
-from tracking.errors import ResultExistsError
+from tracking.errors import ResultExistsError, SettingsError
 from tracking.plots.view import Lights, PlotOptions, View
 from tracking.results import open_results
 
@@ -52,6 +52,8 @@ def plot(
     ------
     UnknownNameError
         There is no such kind, or the ending is no picture's.
+    SettingsError
+        There are hours of the lights, but the recording has no time of day.
     ResultFileError, ResultExistsError
         The result cannot be read, or there is something at `out`.
     """
@@ -62,7 +64,13 @@ def plot(
     if target.exists() and not force:
         raise ResultExistsError(f"{target} exists already; give another name, or --force")
     with open_results(result) as results, mpl.rc_context({"font.size": 8, "axes.linewidth": 0.6}):
-        figure = draw(View(results, options or PlotOptions()))
+        view = View(results, options or PlotOptions())
+        if view.options.lights is not None and not view.dated:
+            raise SettingsError(
+                "the recording knows no time of day, only seconds from its start, so it cannot be told when "
+                "lights were on; leave --lights out"
+            )
+        figure = draw(view)
         with replacing(target) as file:
             figure.savefig(file, format=target.suffix[1:].lower(), dpi=150)
 

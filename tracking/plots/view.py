@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from imgstore import NO_DATE_BELOW
 from tracking.errors import SettingsError
 from tracking.motion import MotionSettings, Numbers
 from tracking.overlay import colour_of
@@ -29,7 +30,6 @@ DARK = "#b9c0cc"
 GAP = "#f3d9d2"
 GREEN, RED = "#58d68d", "#e74c3c"
 
-_RELATIVE_BELOW = 1e8  # times before 1973 count from the start of a video
 _TITLE_POINTS, _LETTERS_PER_INCH = 10, 12
 
 
@@ -115,7 +115,7 @@ class View:
     @cached_property
     def dated(self) -> bool:
         """Whether times are those of a clock, not of a video that only knows its own."""
-        return self.first >= _RELATIVE_BELOW
+        return self.first >= NO_DATE_BELOW
 
     @cached_property
     def offset(self) -> float:
@@ -159,7 +159,8 @@ class View:
             return f"time ({unit})"
         epoch = datetime(1970, 1, 1)  # noqa: DTZ001  # the offset is in it
         start = epoch + timedelta(seconds=self.first + self.offset)
-        return f"time ({unit} since {start:%Y-%m-%d %H:%M}, {self.results.attributes['timezone']})"
+        clock = f"{start:%H:%M:%S}" if start.second else f"{start:%H:%M}"
+        return f"time ({unit} since {start:%Y-%m-%d} {clock}, {self.results.attributes['timezone']})"
 
     @property
     def length(self) -> tuple[str, float]:
