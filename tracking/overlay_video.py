@@ -146,8 +146,18 @@ def check_source(results: Results, frames: FrameSequence, path: Path, scale: flo
     expected = tuple(round(side * scale) for side in about["frame_shape"][:2])
     uuid = frames.metadata.uuid if isinstance(frames, StoreReader) else None
     close = all(abs(a - b) <= 1 for a, b in zip(expected, frames.spec.shape[:2], strict=True))
-    if not close or (uuid and about["store_uuid"] not in ("", uuid)):
+    if not close or (uuid and about["store_uuid"] not in ("", uuid)) or _apart(results, frames):
         raise ResultFileError(f"{results.path} is not of {path}, but of {about['source']}")
+
+
+def _apart(results: Results, frames: FrameSequence) -> bool:
+    """Return whether a result is of another time than frames, as far as both have dates."""
+    count = results.count("frames")
+    if not count or not len(frames):
+        return False
+    first, last = (float(results.read("frames", row, row + 1)["time"][0]) for row in (0, count - 1))
+    start, stop = float(frames.times[0]), float(frames.times[-1])
+    return min(first, start) >= NO_DATE_BELOW and (last < start or stop < first)
 
 
 def _find_range(frames: FrameSequence, start: Moment | None, stop: Moment | None, by: RangeBy) -> range:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import imgstore
-from imgstore import FrameNotFoundError, OutputExistsError
+from imgstore import Frame, FrameNotFoundError, OutputExistsError
 from tests.tracking.made_results import IMAGE, box, write_result
 from tracking import Animal, ResultFileError, Status, draw, open_results, save_overlay
 from tracking.canvas import Canvas, Stamp
@@ -76,6 +76,18 @@ def test_a_part_can_be_shown_faster_and_smaller(recorded, tmp_path):
     assert shown[-1][0] == pytest.approx(0.2, abs=2e-3)
     middle = colourful(shown[0][1])[22:29, 2:98]
     assert (np.flatnonzero((middle > 60).any(axis=0)) + 2).mean() == pytest.approx(35, abs=2)
+
+
+def test_a_result_of_another_day_is_not_drawn_on_a_recording(tmp_path):
+    way = {Animal(1, 1): np.full((10, 2), 20.0)}
+    with imgstore.create(tmp_path / "a.store", (60, 80), format="npy") as store:
+        for n in range(10):
+            store.append(Frame(np.full((60, 80), 90, np.uint8), n, n, 1.7e9 + n))
+    for name, start in (("then", 1.7e9), ("other", 1.8e9)):
+        write_result(tmp_path / f"{name}.tracks.h5", start + np.arange(10.0), way, shape=(60, 80))
+    assert save_overlay(tmp_path / "then.tracks.h5", tmp_path / "a.mp4", tmp_path / "a.store").frames == 10
+    with pytest.raises(ResultFileError, match="is not of"):
+        save_overlay(tmp_path / "other.tracks.h5", tmp_path / "b.mp4", tmp_path / "a.store")
 
 
 def test_what_cannot_be_shown_is_told_so(recorded, make_store, tmp_path):
