@@ -221,3 +221,15 @@ def test_lights_of_a_video_without_a_clock_are_refused(tmp_path):
     with pytest.raises(SettingsError, match="no time of day"):
         plots.plot(path, tmp_path / "a.png", kind="actogram", options=PlotOptions(lights=Lights(8, 20)))
     plots.plot(path, tmp_path / "a.png", kind="actogram")
+
+
+def test_several_animals_of_a_region_have_a_track_in_a_colour_each(tmp_path):
+    times = 1.7e9 + np.arange(0, 30, 0.1)
+    walks = {
+        Animal(1, n): np.column_stack([np.linspace(10, 50, 300), np.full(300, 10.0 * n)]) for n in (1, 2, 3)
+    }
+    figure, _ = draw(write_result(tmp_path / "a.tracks.h5", times, walks), "tracks")
+    (axes,) = figure.axes  # none for colours of time
+    drawn = [to_hex(lines.get_color()[0]) for lines in axes.collections]
+    assert drawn == [to_hex([part / 255 for part in colour_of(1, n)[::-1]]) for n in (1, 2, 3)]
+    assert {"1", "2", "3"} <= {text.get_text() for text in axes.texts}

@@ -6,14 +6,15 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
-from tracking.plots.view import RED, View, draw_regions, new_figure
+from tracking.plots.view import RED, View, colours_of, draw_regions, new_figure
 
 _TIME_COLOURS = "viridis"
 
 
 def draw_tracks(view: View) -> Figure:
-    """Return a figure of all tracks, coloured by time."""
+    """Return a figure of all tracks, coloured by time, or where there are several animals by these."""
     figure = _framed(view)
     put_tracks(figure.add_subplot(), view)
     view.put_title(figure, "tracks")
@@ -43,8 +44,11 @@ def draw_heatmap(view: View) -> Figure:
 
 
 def put_tracks(axes: Axes, view: View) -> None:
-    """Draw all tracks over the background, coloured by time, and what the colours mean."""
+    """Draw all tracks over the background, coloured by time or animal, and what the colours mean."""
     draw_regions(axes, view.results)
+    if len({animal.roi for animal in view.sights.sights}) < len(view.sights.sights):
+        _put_each(axes, view)
+        return
     unit, scale = view.unit
     for sight in view.sights.sights.values():
         times, lines = sight.segments()
@@ -57,6 +61,26 @@ def put_tracks(axes: Axes, view: View) -> None:
     colours = mpl.cm.ScalarMappable(Normalize(0, view.span / scale), _TIME_COLOURS)
     what = f"time ({unit}); red: last place"
     axes.figure.colorbar(colours, ax=axes, orientation="horizontal", shrink=0.6, aspect=40, label=what)
+
+
+def _put_each(axes: Axes, view: View) -> None:
+    """Draw the tracks of each animal in its colour, with its number at its last place."""
+    for animal, colour in colours_of(list(view.sights.sights)).items():
+        sight = view.sights.sights[animal]
+        _, lines = sight.segments()
+        axes.add_collection(LineCollection(list(lines), colors=colour, linewidths=0.9, rasterized=True))
+        (x,), (y,) = sight.track[1:, -1:]
+        axes.plot(x, y, ".", color=colour, markersize=6, markeredgecolor="black", markeredgewidth=0.6)
+        axes.annotate(
+            str(animal.identity),
+            (x, y),
+            (3, 3),
+            textcoords="offset points",
+            fontsize=9,
+            color=colour,
+            path_effects=[withStroke(linewidth=2, foreground="black")],
+        )
+    axes.set_xlabel("x (px); a colour for each animal, its number at its last place")
 
 
 def _framed(view: View) -> Figure:
