@@ -12,7 +12,7 @@ from rich.table import Table
 import imgstore
 import tracking
 from imgstore import FrameSequence
-from tools.console import err, show, show_table
+from tools.console import err, number_text, show, show_table
 from tools.console import out as console
 from tools.options import Json
 from tracking import Agreement, Comparison, Results, ResultSide
@@ -139,10 +139,6 @@ def _show(found: Comparison) -> None:
 
 
 def _cells(one: Agreement, *, several: bool) -> list[str]:
-    distances = [f"{value:.2f}" if value == value else "-" for value in (one.median, one.p95, one.largest)]
-    cells = [*map(str, (one.both, one.only_a, one.only_b)), *distances, _share(one.near)]
-    return [*cells, _share(one.same), str(one.switches)] if several else cells
-
-
-def _share(value: float) -> str:
-    return f"{value:.2%}" if value == value else "-"
+    distances = [number_text(value, ".2f") for value in (one.median, one.p95, one.largest)]
+    cells = [*map(str, (one.both, one.only_a, one.only_b)), *distances, number_text(one.near, ".2%")]
+    return [*cells, number_text(one.same, ".2%"), str(one.switches)] if several else cells

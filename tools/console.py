@@ -149,6 +149,11 @@ def size_text(count: float) -> str:
     return f"{count:.3g} TB"
 
 
+def number_text(value: float, style: str) -> str:
+    """Return a number as a format says, and NaN, which stands for what is not known, as a dash."""
+    return "-" if value != value else format(value, style)
+
+
 def times_text(count: int) -> str:
     """Return how often something happened as people read it: once, 3 times."""
     return "once" if count == 1 else f"{count} times"

@@ -21,7 +21,7 @@ from imgstore import (
 from tools.console import parse_time, show
 from tools.info import local_text
 from tools.options import Force, Json
-from tracking import ResultFileError, draw, open_results
+from tracking import ResultFileError, draw, may_be_of, open_results
 
 _PICTURES = (".png", ".jpg", ".tif", ".bmp")
 _FARTHEST_S = 2.0
@@ -54,10 +54,11 @@ def frame(
         found = _find(frames, index, number, time)
         picture = found.image if isinstance(frames, StoreReader) else _plain(found.image)
         local = local_text(frames, found.time) if isinstance(frames, StoreReader) else None
-        uuid = frames.metadata.uuid if isinstance(frames, StoreReader) else None
+        if result is not None:
+            picture = _with_result(found, result, frames)
     finally:
         frames.close()
-    write_picture(out, picture if result is None else _with_result(found, result, uuid))
+    write_picture(out, picture)
     facts = {"picture": str(out), "index": found.index, "number": found.number, "time": found.time}
     show({**facts, "local_time": local} if local else facts, as_json=as_json)
 
@@ -96,10 +97,10 @@ def _seconds(time: float | datetime) -> float:
     return time
 
 
-def _with_result(found: Frame, result: Path, uuid: str | None) -> Image:
+def _with_result(found: Frame, result: Path, frames: FrameSequence) -> Image:
     with open_results(result) as results:
         about = results.attributes
-        if about["frame_shape"] != found.image.shape or (uuid and about["store_uuid"] not in ("", uuid)):
+        if about["frame_shape"] != found.image.shape or not may_be_of(results, frames):
             raise ResultFileError(f"{result} is of another recording, {about['source']}")
         rows = np.flatnonzero(results.frames["index"] == found.index)
         points = results.points[np.isin(results.points["frame"], rows)]

@@ -9,7 +9,7 @@ from rich.table import Table
 
 import tracking
 from imgstore import replacing
-from tools.console import show, show_table
+from tools.console import number_text, show, show_table
 from tools.motion_options import Bridge, KeepShake, MmPerPixel, MovingAbove, SleepAfter, Window, parse_motion
 from tools.options import Json
 
@@ -63,9 +63,9 @@ def _table(found: tracking.Summary) -> Table:
             f"{animal.roi} {animal.region}".strip(),
             str(animal.identity or "-"),
             tracking.share_text(animal.found),
-            _number(animal.score, ".2f"),
-            _number(distance, ".0f" if unit == "px" else ".1f"),
-            _number(pace, ".1f" if unit == "px" else ".2f"),
+            number_text(animal.score, ".2f"),
+            number_text(distance, ".0f" if unit == "px" else ".1f"),
+            number_text(pace, ".1f" if unit == "px" else ".2f"),
             *map(_span, (animal.moving_s, animal.immobile_s, animal.unseen_s, animal.asleep_s)),
             str(animal.sleep_bouts),
         )
@@ -97,10 +97,6 @@ def _both(pixels: float, per: str, found: tracking.Summary) -> str:
     text = f"{pixels:.3g} px{per}"
     scale = found.mm_per_pixel
     return text if scale != scale else f"{text} ({pixels * scale:.3g} mm{per})"
-
-
-def _number(value: float, style: str) -> str:
-    return "-" if value != value else format(value, style)
 
 
 def _span(seconds: float) -> str:

@@ -38,7 +38,7 @@ from tracking.live import LiveFrames, track_live
 from tracking.monitor import Monitor, PointSink, Stimulator, StopFlag, TrackSummary
 from tracking.motion import MotionSettings
 from tracking.overlay import draw
-from tracking.overlay_video import open_source_of, save_overlay
+from tracking.overlay_video import may_be_of, open_source_of, save_overlay
 from tracking.plan import TrackPlan, plan_like
 from tracking.points import COLUMNS, POINT, Points, Status
 from tracking.polygons import circle_through
@@ -139,6 +139,7 @@ __all__ = [
     "import_tracks",
     "join_identities",
     "load_settings",
+    "may_be_of",
     "mean_share",
     "measure",
     "median_image",

@@ -15,6 +15,7 @@ from tracking.detect import BlobFilter, Blobs, find_blobs
 from tracking.errors import EmptyRecordingError
 from tracking.lighting import Lighting, learn_lighting
 from tracking.roi import ROI
+from tracking.settings import setting
 
 Grey = npt.NDArray[np.uint8]
 Window: TypeAlias = tuple[slice, slice]
@@ -57,6 +58,17 @@ class Polarity(StrEnum):
 
 POLARITIES = ("auto", *(str(polarity) for polarity in Polarity))
 """What the setting `polarity` may be; `auto` is for one that is learnt."""
+
+
+def threshold_setting() -> float:
+    """Return the setting `threshold` of trackers that compare with a background."""
+    return setting(
+        0.0,
+        "difference from the background that is an animal; 0 to learn it from noise and contrast",
+        unit="grey levels",
+        least=0,
+        most=254,
+    )
 
 
 class Look(NamedTuple):

@@ -121,7 +121,7 @@ def read_truth(path: str | os.PathLike[str], *, first_frame: int = 0) -> TruthSi
     """Return known positions from a CSV file, compressed or not.
 
     It has columns frame (or index), x, y (or x_abs, pos_x ...), in pixels of the frame, and may have roi (or
-    region; else it is 1), identity (or animal, id; whole numbers from 1), and valid, of which rows with 0 are
+    region; else it is 1), identity (or animal, id; numbers or names), and valid, of which rows with 0 are
     left out.
 
     Parameters

@@ -74,6 +74,11 @@ class RegionBlobs:
         table["y"] += np.repeat(corners[:, 1], counts)
         return cls(table, counts)
 
+    @property
+    def places(self) -> npt.NDArray[np.intp]:
+        """The place of each blob's region, from 0, shape (blobs,)."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
     def __len__(self) -> int:
         return len(self.counts)
 

@@ -12,7 +12,7 @@ from tracking.blocks import SeenFrame
 from tracking.clock import SteadyClock
 from tracking.layouts import Regions
 from tracking.polygons import transform
-from tracking.realign import Realignment, Reference, moved, realign
+from tracking.realign import SURE, Realignment, Reference, moved, realign
 from tracking.steadying import Matrix, Move, Moves, steadied
 
 Grey = npt.NDArray[np.uint8]
@@ -22,7 +22,6 @@ _LOOK_S = 60.0  # ... and how often if that lies between
 _FIRST = 7  # frames that are the start of a recording
 _MOVED = 1.0  # pixels; for less, nothing is moved
 _BACK = 0.5  # pixels; what comes that near to where it lay at the start is there
-_SURE = 0.5
 _LESS_ALIKE = 0.8  # times as much as before: pictures may no longer lie where they did
 _BETTER = 0.02  # by how much a place has to fit better than the one before
 _LIVE_LOOK_S = 0.5
@@ -101,7 +100,7 @@ def find_knocks(frames: FrameSequence, progress: Progress | None = None) -> Move
             known = index
         else:
             matrix, confidence = lookout.seek(image)
-            if confidence >= _SURE:
+            if confidence >= SURE:
                 first = _first_there(frames, range(known + 1, index), scale, lookout, matrix)
                 moves.append(Move(first, moved(Regions([]), matrix, confidence, "picture")))
                 lookout.settle(matrix)
@@ -127,7 +126,7 @@ def shift_at_end(frames: FrameSequence) -> float:
     if lookout.in_place(image):
         return 0.0
     matrix, confidence = lookout.seek(image)
-    return distance(matrix, np.eye(2, 3), image.shape) if confidence >= _SURE else 0.0
+    return distance(matrix, np.eye(2, 3), image.shape) if confidence >= SURE else 0.0
 
 
 def no_knocks(frames: FrameSequence) -> Moves:
@@ -180,7 +179,7 @@ def settle_knocks(regions: Regions, frames: FrameSequence, found: Moves) -> Move
 
 def _realigned(regions: Regions, reference: Grey, image: Grey, roughly: Realignment) -> Realignment:
     done = realign(regions, reference, image)
-    if done.confidence >= _SURE:
+    if done.confidence >= SURE:
         return done
     return moved(regions, roughly.matrix, roughly.confidence, roughly.how)
 
@@ -245,7 +244,7 @@ class KnockWatch:
         image = np.median(self._suspects, axis=0).astype(np.uint8)
         self._suspects = []
         matrix, confidence = self._lookout.seek(image)
-        if confidence < _SURE:
+        if confidence < SURE:
             self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
             return
         self._pause = _LIVE_LOOK_S

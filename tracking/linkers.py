@@ -74,7 +74,7 @@ class OneEach:
         places = np.zeros((len(blobs), self._candidates, 2))
         costs = np.full(places.shape[:2], np.inf)
         firsts = np.cumsum(blobs.counts) - blobs.counts
-        region = np.repeat(np.arange(len(blobs)), blobs.counts)
+        region = blobs.places
         candidate = np.arange(len(region)) - firsts[region]
         places[region, candidate, 0], places[region, candidate, 1] = blobs.table["x"], blobs.table["y"]
         costs[region, candidate] = looks

@@ -144,20 +144,25 @@ def check_source(results: Results, frames: FrameSequence, path: Path, scale: flo
     """Raise ResultFileError if a result is not of these frames, which are made smaller by `scale`."""
     about = results.attributes
     expected = tuple(round(side * scale) for side in about["frame_shape"][:2])
-    uuid = frames.metadata.uuid if isinstance(frames, StoreReader) else None
     close = all(abs(a - b) <= 1 for a, b in zip(expected, frames.spec.shape[:2], strict=True))
-    if not close or (uuid and about["store_uuid"] not in ("", uuid)) or _apart(results, frames):
+    if not (close and may_be_of(results, frames)):
         raise ResultFileError(f"{results.path} is not of {path}, but of {about['source']}")
 
 
-def _apart(results: Results, frames: FrameSequence) -> bool:
-    """Return whether a result is of another time than frames, as far as both have dates."""
+def may_be_of(results: Results, frames: FrameSequence) -> bool:
+    """Return whether a result may be of these frames, by the uuid of their store and by when they are of.
+
+    Only dates tell when; those of a video that counts from its start do not.
+    """
+    uuid = frames.metadata.uuid if isinstance(frames, StoreReader) else None
+    if uuid and results.attributes["store_uuid"] not in ("", uuid):
+        return False
     count = results.count("frames")
     if not count or not len(frames):
-        return False
+        return True
     first, last = (float(results.read("frames", row, row + 1)["time"][0]) for row in (0, count - 1))
     start, stop = float(frames.times[0]), float(frames.times[-1])
-    return min(first, start) >= NO_DATE_BELOW and (last < start or stop < first)
+    return not (min(first, start) >= NO_DATE_BELOW and (last < start or stop < first))
 
 
 def _find_range(frames: FrameSequence, start: Moment | None, stop: Moment | None, by: RangeBy) -> range:

@@ -17,6 +17,9 @@ from tracking.targets import find_targets
 
 Grey = npt.NDArray[np.uint8]
 
+SURE = 0.5
+"""Confidence below which regions are better left where they were."""
+
 _WORK_SIDE = 640  # pixels of the longer side of the pictures that are laid over each other
 _STEPS, _PRECISION = 60, 1e-4
 _LEAST_CORRELATION = 0.2
@@ -32,7 +35,7 @@ class Realignment:
     ----------
     regions : moved; as they were if nothing could be told.
     matrix : shape (2, 3), from pixels of the reference to pixels of the image.
-    confidence : 0 (nothing could be told) to 1; below 0.5 the regions are better left where they were.
+    confidence : 0 (nothing could be told) to 1; below `SURE` the regions are better left where they were.
     how : "targets" or "picture".
     """
 

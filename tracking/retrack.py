@@ -32,7 +32,7 @@ from tracking.layouts import Regions
 from tracking.layouts.check import check_regions
 from tracking.monitor import Looked, Monitor, StopFlag, TrackSummary, closing_of
 from tracking.plan import More, Prepared, StageProgress, TrackPlan, plan_like, prepare, stage_of
-from tracking.realign import realign
+from tracking.realign import SURE, realign
 from tracking.result_tables import SUFFIX
 from tracking.result_writer import ResultWriter, RunInfo
 from tracking.results import open_results
@@ -43,7 +43,6 @@ from tracking.workers import LocalWorkers, Workforce, never
 _FIRST_FRAMES = 50  # that a store holds before it is followed, so that something can be learnt
 _LOOK_S = 0.2
 _MOST_NOTES = 3
-_SURE = 0.5  # confidence
 _MOVED = 3.0  # pixels
 
 
@@ -189,7 +188,7 @@ def _moved_since(plan: TrackPlan, prepared: Prepared) -> list[str]:
     if plan.regions is None or plan.picture is None or plan.picture.shape != prepared.background.shape:
         return []
     now = realign(plan.regions, plan.picture, prepared.background)
-    if now.confidence < _SURE or now.shift < _MOVED:
+    if now.confidence < SURE or now.shift < _MOVED:
         return []
     return [
         f"the picture lies {now.shift:.0f} px elsewhere than in the result whose regions were taken; with "

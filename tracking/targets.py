@@ -137,3 +137,8 @@ def _likeness(discs: tuple[Disc, ...]) -> float:
     """Return 1 for discs of one size, 0 where their sizes differ by a quarter or more."""
     radii = np.array([disc.radius for disc in discs])
     return float(max(0.0, 1 - 4 * radii.std() / radii.mean()))
+
+
+def scale_between(targets: npt.NDArray[np.float64], mm: float) -> float:
+    """Return millimetres per pixel, if it is `mm` from the lower right to the lower left target, (3, 2)."""
+    return mm / float(np.hypot(*(targets[2] - targets[1])))

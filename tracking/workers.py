@@ -177,7 +177,7 @@ def _hire(payload: bytes) -> _Worker:
 
 
 def _bury(worker: _Worker) -> int | None:
-    """Clear away a process that died, and return its exit code."""
+    """Clear away a process that has ended, and return its exit code."""
     worker.line.close()
     worker.process.join()
     code = worker.process.exitcode

@@ -7,7 +7,7 @@ import pytest
 import imgstore
 from imgstore import Frame, FrameNotFoundError, OutputExistsError
 from tests.tracking.made_results import IMAGE, box, write_result
-from tracking import Animal, ResultFileError, Status, draw, open_results, save_overlay
+from tracking import Animal, ResultFileError, Status, draw, may_be_of, open_results, save_overlay
 from tracking.canvas import Canvas, Stamp
 from tracking.frame_points import FramePoints
 from tracking.points import new_points
@@ -86,6 +86,10 @@ def test_a_result_of_another_day_is_not_drawn_on_a_recording(tmp_path):
     for name, start in (("then", 1.7e9), ("other", 1.8e9)):
         write_result(tmp_path / f"{name}.tracks.h5", start + np.arange(10.0), way, shape=(60, 80))
     assert save_overlay(tmp_path / "then.tracks.h5", tmp_path / "a.mp4", tmp_path / "a.store").frames == 10
+    with imgstore.open(tmp_path / "a.store") as store:
+        for name in ("then", "other"):
+            with open_results(tmp_path / f"{name}.tracks.h5") as results:
+                assert may_be_of(results, store) == (name == "then")
     with pytest.raises(ResultFileError, match="is not of"):
         save_overlay(tmp_path / "other.tracks.h5", tmp_path / "b.mp4", tmp_path / "a.store")
 

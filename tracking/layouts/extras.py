@@ -9,6 +9,7 @@ from tracking.errors import LayoutError
 from tracking.layouts.base import Grey, Layout, Regions, frame_corners
 from tracking.polygons import Polygon
 from tracking.roi import ROI
+from tracking.targets import scale_between
 
 _SCALE = (
     "a scale is {mm: 70, px: 512}, {mm: 70, points: [[x, y], [x, y]]} of two points that far apart, or "
@@ -59,7 +60,7 @@ class Scale:
         if self.between_targets:
             if len(targets) != 3:
                 raise LayoutError("a scale between targets needs a grid on targets; " + _SCALE)
-            return self.mm / float(np.hypot(*(targets[2] - targets[1])))
+            return scale_between(targets, self.mm)
         return self.mm / self.px
 
 

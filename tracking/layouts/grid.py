@@ -10,7 +10,7 @@ from tracking.errors import LayoutError
 from tracking.layouts.base import Grey, Regions, frame_corners
 from tracking.polygons import Polygon, area
 from tracking.roi import ROI
-from tracking.targets import find_targets
+from tracking.targets import find_targets, scale_between
 
 _MOST_REGIONS = 10_000
 _PLACES = ("targets", "frame")
@@ -62,7 +62,7 @@ class Grid:
         if self.on == "frame":
             return Regions(place_in_corners(self, frame_corners(image.shape)))
         targets = find_targets(image)
-        scale = self.mm / float(np.hypot(*(targets[1] - targets[2]))) if self.mm else None
+        scale = scale_between(targets, self.mm) if self.mm else None
         return Regions(place_on_targets(self, targets), targets, scale)
 
 

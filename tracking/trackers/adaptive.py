@@ -25,6 +25,7 @@ from tracking.background import (
     learn,
     look_costs,
     sample_frames,
+    threshold_setting,
 )
 from tracking.clock import SteadyClock
 from tracking.detect import BLOB, BlobFilter, Blobs, Looked, RegionBlobs, find_blobs
@@ -63,13 +64,7 @@ class AdaptiveSettings:
         "whether animals are dark or light on their background, or either; auto learns it at the start",
         choices=POLARITIES,
     )
-    threshold: float = setting(
-        0.0,
-        "difference from the background that is an animal; 0 to learn it from noise and contrast",
-        unit="grey levels",
-        least=0,
-        most=254,
-    )
+    threshold: float = threshold_setting()
     length: float = setting(0.0, "length of an animal; 0 to learn it", unit="px", least=0)
     fastest: float = setting(
         5.0, "half-life of the background where animals are not found", unit="s", least=0.1, most=86400
@@ -318,7 +313,7 @@ class AdaptiveTracker:
             every = RegionBlobs.join(found)
             looks = _costs_of(every.table, np.repeat(self._looks, every.counts, axis=0))
             points = self._herds.choose(every, looks, self._clock.now)
-            self._surplus.take(every.table, looks, np.repeat(np.arange(len(every)), every.counts))
+            self._surplus.take(every.table, looks, every.places)
         else:
             table = stack_blobs(found, self._settings.candidates)
             costs = self._costs(table)

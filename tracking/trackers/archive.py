@@ -20,6 +20,7 @@ from tracking.background import (
     learn,
     look_costs,
     sample_frames,
+    threshold_setting,
 )
 from tracking.detect import BlobFilter, Looked, RegionBlobs, find_rows
 from tracking.heading import Headings
@@ -53,13 +54,7 @@ class ArchiveSettings:
         "whether animals are dark or light on their background, or either; auto learns it",
         choices=POLARITIES,
     )
-    threshold: float = setting(
-        0.0,
-        "difference from the background that is an animal; 0 to learn it from noise and contrast",
-        unit="grey levels",
-        least=0,
-        most=254,
-    )
+    threshold: float = threshold_setting()
     length: float = setting(0.0, "length of an animal; 0 to learn it", unit="px", least=0)
     candidates: int = setting(
         4,
@@ -183,7 +178,7 @@ class ArchiveTracker:
         learnt, linker = self._prepared()
         blobs, look = detections.blobs, learnt.background.look
         costs = look_costs(blobs.table, look.area, look.contrast)
-        self._surplus.take(blobs.table, costs, np.repeat(np.arange(len(blobs)), blobs.counts))
+        self._surplus.take(blobs.table, costs, blobs.places)
         return self._headings.append(*linker.append(blobs, costs, detections.time))
 
     def finish(self) -> Points:
