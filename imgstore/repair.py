@@ -80,6 +80,7 @@ def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
         for half in place.glob(".*.partial") if place.is_dir() else ():
             if half.is_symlink() or half.is_file():
                 half.unlink()  # what was being written when the writer died
+    _mend_extra(root, metadata, contents.unfinished, done)  # first: finished chunks are not looked at again
     for chunk in contents.unfinished:
         images = chunk_path(root, chunk, metadata.suffix)
         try:
@@ -91,7 +92,6 @@ def _finish(root: Path, metadata: StoreMetadata) -> Repaired:
         journal_path(root, chunk).unlink()
     for tail in root.glob(".*.tail"):
         tail.unlink()  # what it held is in the video now
-    _mend_extra(root, metadata, contents.unfinished, done)
     try:
         mend_events(root)
     except OSError as exc:

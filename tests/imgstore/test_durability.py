@@ -1,5 +1,7 @@
 """What is left when a writer dies, the disk is full, or a folder is gone; and the cached index."""
 
+import importlib
+import json
 import shutil
 import signal
 import subprocess
@@ -270,6 +272,34 @@ def test_a_writer_that_died_in_its_first_image_is_repaired(tmp_path):
     Journal(tmp_path / "a" / ".000000.journal").close()
     assert not imgstore.repair(tmp_path / "a").problems
     assert sorted(file.name for file in (tmp_path / "a").iterdir()) == [".checksums", "metadata.yaml"]
+
+
+@pytest.mark.parametrize("fmt", ["png", "h264/mkv"])
+def test_records_are_mended_even_if_a_repair_is_killed_between_a_chunk_and_its_records(
+    tmp_path, monkeypatch, fmt
+):
+    with imgstore.create(tmp_path / "live", (32, 48), format=fmt) as writer:
+        for n, image in enumerate(numbered_images((32, 48), 4)):
+            writer.append(Frame(image, n, n, float(n)))
+            writer.append_extra({"n": n})
+        shutil.copytree(
+            tmp_path / "live", tmp_path / "a", ignore=shutil.ignore_patterns(".lock", "*.partial")
+        )
+    (extra,) = (tmp_path / "a").rglob("*.extra.json")
+    extra.write_bytes(b"")  # made, and nothing written
+
+    def killed(*arguments):
+        finish(*arguments)
+        raise KeyboardInterrupt
+
+    module = importlib.import_module("imgstore.repair")
+    finish = module._finish_chunk
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_finish_chunk", killed)
+        with pytest.raises(KeyboardInterrupt):
+            imgstore.repair(tmp_path / "a")
+    imgstore.repair(tmp_path / "a")
+    assert json.loads(extra.read_bytes()) == []
 
 
 def test_a_journal_without_images_is_kept(tmp_path):

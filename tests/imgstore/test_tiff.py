@@ -22,6 +22,7 @@ from imgstore import (
     UnknownNameError,
 )
 from imgstore.transcode import tiff
+from imgstore.waiting import wait
 
 START = 1_790_000_000.25
 
@@ -111,6 +112,8 @@ def test_a_store_whose_writer_died_gives_what_it_holds(tmp_path):
     with imgstore.create(tmp_path / "a", (32, 48), format="ffv1/mkv", chunksize=5) as writer:
         for number in range(8):
             writer.append(Frame(np.full((32, 48), number, np.uint8), 0, number, START + number))
+        chunk = tmp_path / "a" / ".000000.journal"
+        assert wait(lambda: not chunk.exists(), lambda: True)  # it goes when the chunk is finished
         shutil.copytree(
             tmp_path / "a", tmp_path / "died", ignore=shutil.ignore_patterns(".lock", "*.partial")
         )
